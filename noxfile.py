@@ -1,0 +1,184 @@
+"""Every job of this repository: `nox -l` lists them, `nox -s NAME` runs one.
+
+All environments install through a constraints file, so that a job means the same thing everywhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "typing", "docs", "tests"]
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = "constraints.txt"
+CONSTRAINTS_UNSLOTH = "constraints-unsloth.txt"
+
+CORE = "./aligntune-core"
+TRL = "./aligntune-trl"
+UNSLOTH = "./aligntune-unsloth"
+REWARDS = "./aligntune-rewards"
+EVAL = "./aligntune-eval"
+DISTRIBUTIONS = (CORE, TRL, UNSLOTH, REWARDS, EVAL)
+EVERYTHING_BUT_UNSLOTH = (f"{CORE}[testing]", TRL, f"{REWARDS}[math]", EVAL)
+
+# Which distributions an environment holds, what its tests need besides, and which folders it runs.
+SUITES = {
+    "core": ((f"{CORE}[testing]",), (), ("tests/core",)),
+    "rewards": ((f"{CORE}[testing]", f"{REWARDS}[math]"), (), ("tests/rewards",)),
+    "trl": (
+        EVERYTHING_BUT_UNSLOTH,
+        ("selenium",),  # drives the browser that opens a run's report
+        ("tests/trl", "tests/eval", "tests/together", "tests/docs"),
+    ),
+    "unsloth": (
+        (f"{CORE}[testing]", TRL, UNSLOTH, f"{REWARDS}[math]", EVAL),
+        (),
+        ("tests/unsloth",),
+    ),
+}
+
+# The combinations that a user may install and that must work without the rest.
+COMBINATIONS = (
+    ("core",),
+    ("core", "rewards"),
+    ("core", "eval"),
+    ("core", "trl"),
+    ("core", "trl", "rewards", "eval"),
+    ("core", "unsloth"),
+)
+
+suites = nox.parametrize("suite", [nox.param(name, id=name) for name in SUITES])
+combinations = nox.parametrize("names", [nox.param(c, id="-".join(c)) for c in COMBINATIONS])
+
+
+def install(session: nox.Session, *packages: str, editable: tuple[str, ...] = ()) -> None:
+    """Install everything a session needs in one call of pip."""
+    editables = [argument for folder in editable for argument in ("-e", folder)]
+    session.install("-c", CONSTRAINTS, *editables, *packages)
+
+
+def unsloth_environment(session: nox.Session, editable: tuple[str, ...]) -> None:
+    """Install the pinned Unsloth environment, and the distributions on top of it.
+
+    Unsloth trains on a CPU from 2026.10.9 on. That version asks for a certifi that registries may
+    not carry yet, and for torchvision, which has no build for a CPU build of torch; it works with
+    the pinned certifi and without torchvision. Hence the complete list of what it needs, and then
+    `--no-deps`.
+    """
+    session.install("-r", CONSTRAINTS_UNSLOTH)
+    editables = [argument for folder in editable for argument in ("-e", folder)]
+    session.install("--no-deps", "unsloth==2026.10.9", "unsloth_zoo==2026.10.9", *editables)
+
+
+def run_suite(session: nox.Session, suite: str, selection: str, ok: tuple[int, ...] = (0,)) -> None:
+    """Run the tests of one suite, or those that the command line names instead."""
+    distributions, extra, folders = SUITES[suite]
+    if suite == "unsloth":
+        unsloth_environment(session, distributions)
+    else:
+        install(session, *extra, editable=distributions)
+    named = any((ROOT / argument.partition("::")[0]).exists() for argument in session.posargs)
+    paths = () if named else folders
+    session.run("pytest", "-m", selection, *paths, *session.posargs, success_codes=ok)
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Train, evaluate and report on a small model: no network, no GPU."""
+    install(session, editable=EVERYTHING_BUT_UNSLOTH)
+    session.run("aligntune", "quickstart", *session.posargs)
+
+
+@nox.session
+@suites
+def tests(session: nox.Session, suite: str) -> None:
+    """Run the tests of one distribution in an environment that holds what it may use."""
+    run_suite(session, suite, "not slow")
+
+
+@nox.session
+@suites
+def tests_slow(session: nox.Session, suite: str) -> None:
+    """Run the tests that train for minutes."""
+    # pytest ends with 5 where a distribution has no slow test.
+    run_suite(session, suite, "slow", ok=(0, 5))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    install(session, "ruff")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types with mypy in strict mode."""
+    install(session, "mypy", "types-pyyaml", editable=EVERYTHING_BUT_UNSLOTH)
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site; a warning is an error."""
+    install(session, "furo", "myst-parser", "sphinx", editable=(CORE,))
+    session.run(
+        "sphinx-build", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env",
+        "-b", "html", "docs", "docs/_build/html", *session.posargs,
+    )  # fmt: skip
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build and check the wheel and the source archive of every distribution, into dist/."""
+    install(session, "build", "twine")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for folder in DISTRIBUTIONS:
+        session.run("python", "-m", "build", "--outdir", "dist", folder)
+    session.run("twine", "check", "--strict", *map(str, sorted((ROOT / "dist").iterdir())))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time runs side by side with hand-written TRL scripts."""
+    install(session, editable=EVERYTHING_BUT_UNSLOTH)
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+@combinations
+def minimal(session: nox.Session, names: tuple[str, ...]) -> None:
+    """Install wheels of some distributions alone, and check what they offer and what they miss."""
+    constraints = CONSTRAINTS_UNSLOTH if "unsloth" in names else CONSTRAINTS
+    chosen = [f"aligntune-{name}" for name in names]
+    session.install("--no-compile", "-c", constraints, "-c", wheels(session), *chosen)
+    session.run("python", "-I", "tests/minimal/check.py", *names)
+    # The environment serves once; its gigabytes go as soon as it is checked.
+    shutil.rmtree(session.virtualenv.location)
+
+
+def wheels(session: nox.Session) -> str:
+    """Build the wheels, once per call of nox; returns a constraints file that points at them.
+
+    As constraints they also answer for siblings that are required but not asked for.
+    """
+    folder = session.cache_dir / "wheels"
+    constraints = folder / "constraints.txt"
+    if constraints not in built:
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run("pip", "wheel", "-q", "--no-deps", "-w", str(folder), *DISTRIBUTIONS)
+        lines = [
+            f"{path.name.split('-')[0].replace('_', '-')} @ {path.resolve().as_uri()}\n"
+            for path in sorted(folder.glob("*.whl"))
+        ]
+        constraints.write_text("".join(lines))
+        built.add(constraints)
+    return str(constraints)
+
+
+built: set[Path] = set()
