@@ -1,0 +1,31 @@
+"""What holds for every test: no network, no GPU, and under CI no test that quietly did not run."""
+
+from __future__ import annotations
+
+import os
+
+# Set before any test module imports the libraries that read them; child processes inherit them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import pytest
+
+
+def skipped(config: pytest.Config) -> int:
+    """How many tests were skipped where a skip is a failure: 0 on a developer's machine."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None or not os.environ.get("CI"):
+        return 0
+    return len(reporter.stats.get("skipped", []))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == pytest.ExitCode.OK and skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if count := skipped(terminalreporter.config):
+        terminalreporter.write_line(f"CI is set: {count} skipped, so this run fails.", red=True)
