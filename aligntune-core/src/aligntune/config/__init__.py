@@ -1,0 +1,37 @@
+"""The configuration of a run: its schema, and the roads that lead to it."""
+
+from __future__ import annotations
+
+from aligntune.config.loader import ConfigLoader, SFTConfigLoader, load_config
+from aligntune.config.run_config import RunConfig, SFTConfig, UnifiedConfig
+from aligntune.config.section import Section
+from aligntune.config.sections import (
+    DatasetConfig,
+    DistributedConfig,
+    EvaluationConfig,
+    EvaluatorConfig,
+    LoggingConfig,
+    ModelConfig,
+    PluginsConfig,
+    RewardConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "ConfigLoader",
+    "DatasetConfig",
+    "DistributedConfig",
+    "EvaluationConfig",
+    "EvaluatorConfig",
+    "LoggingConfig",
+    "ModelConfig",
+    "PluginsConfig",
+    "RewardConfig",
+    "RunConfig",
+    "SFTConfig",
+    "SFTConfigLoader",
+    "Section",
+    "TrainingConfig",
+    "UnifiedConfig",
+    "load_config",
+]

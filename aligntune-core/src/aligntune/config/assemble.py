@@ -1,0 +1,246 @@
+"""From what was written, in any form, to settings at full paths; and from settings to a config.
+
+Nested and flat forms, other names of a field, files, keyword arguments and flags all become a list
+of `Setting(path, value, origin)`. Later sources override earlier ones path by path; within one
+source, two different values for one path are an error that names both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aligntune.config.section import Section
+from aligntune.errors import ConfigError, Problem
+
+__all__ = ["Setting", "collect", "field_paths", "merge"]
+
+# Flat names that are not the name of a field of any section.
+_FLAT = {
+    "model_name": "model.name_or_path",
+    "model_name_or_path": "model.name_or_path",
+    "dataset_name": "datasets.0.name",
+    "dataset_path": "datasets.0.name",
+    "eval_dataset": "eval_datasets.0.name",
+    "eval_dataset_name": "eval_datasets.0.name",
+    "max_length": "model.max_seq_length",
+}
+# Which section a flat name means where several have it: the first of these.
+_ORDER = ("model", "datasets.0", "train", "logging", "evaluation", "distributed")
+_NOT_FLAT = {"datasets.0": {"name", "config"}, "distributed": {"backend"}}
+_LISTS = {"datasets": "name", "eval_datasets": "name", "rewards": "type"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value at its full path, such as `train.learning_rate` or `datasets.0.name`."""
+
+    path: str
+    value: Any
+    origin: str
+    given_as: str = ""
+
+
+Origin = Callable[[str], str]
+
+
+@cache
+def _sections() -> dict[str, type[Section]]:
+    from aligntune.config import sections as s
+
+    return {
+        "model": s.ModelConfig,
+        "datasets.0": s.DatasetConfig,
+        "train": s.TrainingConfig,
+        "logging": s.LoggingConfig,
+        "evaluation": s.EvaluationConfig,
+        "distributed": s.DistributedConfig,
+    }
+
+
+@cache
+def field_paths() -> dict[str, str]:
+    """Every flat name (fields, other names) -> full path."""
+    paths: dict[str, str] = {}
+    for prefix in _ORDER:
+        section = _sections()[prefix]
+        names = {n: n for n in section.model_fields} | section.aliases()
+        for name, field in names.items():
+            if name not in _NOT_FLAT.get(prefix, ()):
+                paths.setdefault(name, f"{prefix}.{field}")
+    return paths | _FLAT
+
+
+def _root_fields() -> dict[str, str]:
+    from aligntune.config.run_config import RunConfig
+
+    return {n: n for n in RunConfig.model_fields} | RunConfig.aliases()
+
+
+def collect(data: Mapping[str, Any], origin: str | Origin) -> list[Setting]:
+    """Return the settings that `data` (nested, flat, or both) makes.
+
+    Args:
+        data: a mapping as read from a file, or as given to a call; values may be sections.
+        origin: where the values come from, or a function from the path as written to that.
+
+    Raises:
+        ConfigError: if two names of one parameter are set to different values.
+    """
+    where: Origin = origin if callable(origin) else lambda _: origin
+    found: list[Setting] = []
+    root = _root_fields()
+    for name, value in data.items():
+        if name == "dataset":
+            _dataset(value, where, found)
+        elif name == "model" and isinstance(value, str):
+            found.append(Setting("model.name_or_path", value, where(name), name))
+        elif name in ("reward_functions", "reward_function_weights"):
+            continue
+        elif name in root:
+            _root_value(root[name], name, value, where, found)
+        elif name in field_paths():
+            found.append(Setting(field_paths()[name], value, where(name), name))
+        else:
+            found.append(Setting(name, value, where(name), name))
+    _reward_names(data, where, found)
+    return _without_contradictions(found)
+
+
+def _dataset(value: Any, where: Origin, found: list[Setting]) -> None:
+    if isinstance(value, list):
+        _root_value("datasets", "dataset", value, where, found)
+    elif isinstance(value, str):
+        found.append(Setting("datasets.0.name", value, where("dataset"), "dataset"))
+    else:
+        _section("datasets.0", "dataset", value, where, found)
+
+
+def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) -> None:
+    """`reward_functions` with `reward_function_weights` is a short form of `rewards`."""
+    names, weights = data.get("reward_functions"), data.get("reward_function_weights")
+    if names is None and weights is None:
+        return
+    if not isinstance(names, (list, tuple)) or isinstance(weights, str):
+        raise ConfigError(
+            Problem("reward_functions", "expected a list of reward names", where("reward_functions"))
+        )
+    weights = [1.0] * len(names) if weights is None else list(weights)
+    if len(weights) != len(names):
+        raise ConfigError(
+            Problem(
+                "reward_function_weights",
+                f"{len(weights)} weights for {len(names)} reward functions",
+                where("reward_function_weights"),
+                "give one weight per reward function",
+            )
+        )
+    rewards = [
+        {**(name if isinstance(name, Mapping) else {"type": name}), "weight": weight}
+        for name, weight in zip(names, weights, strict=True)
+    ]
+    _root_value("rewards", "reward_functions", rewards, where, found)
+
+
+def _root_value(path: str, written: str, value: Any, where: Origin, found: list[Setting]) -> None:
+    if path in _LISTS and isinstance(value, (list, tuple)):
+        found.append(Setting(path, [], where(written), written))
+        for index, item in enumerate(value):
+            if isinstance(item, str):
+                item = {_LISTS[path]: item}
+            _section(f"{path}.{index}", f"{written}.{index}", item, where, found)
+    elif isinstance(value, (Section, Mapping)) and path != "chat_template":
+        _section(path, written, value, where, found)
+    else:
+        found.append(Setting(path, value, where(written), written))
+
+
+def _section(path: str, written: str, value: Any, where: Origin, found: list[Setting]) -> None:
+    if isinstance(value, Section):
+        value = value.explicit()
+    if not isinstance(value, Mapping):
+        found.append(Setting(path, value, where(written), written))
+        return
+    section = _section_class(path)
+    for name, item in value.items():
+        key = f"{written}.{name}"
+        if isinstance(name, str) and name.startswith("/"):
+            found.append(Setting(name[1:], item, where(key), key))
+        elif section is not None and name in section.elsewhere:
+            found.append(Setting(section.elsewhere[name], item, where(key), key))
+        else:
+            field = section.aliases().get(name, name) if section is not None else name
+            found.append(Setting(f"{path}.{field}", item, where(key), key))
+
+
+def _section_class(path: str) -> type[Section] | None:
+    from aligntune.config import sections as s
+
+    head = path.partition(".")[0]
+    if head == "eval_datasets":
+        return s.DatasetConfig
+    if head == "rewards":
+        return s.RewardConfig
+    if head == "plugins":
+        return s.PluginsConfig
+    return _sections().get("datasets.0" if head == "datasets" else path)
+
+
+def _without_contradictions(found: Sequence[Setting]) -> list[Setting]:
+    first: dict[str, Setting] = {}
+    problems = []
+    for setting in found:
+        known = first.setdefault(setting.path, setting)
+        if known is not setting and _differ(known.value, setting.value):
+            problems.append(
+                Problem(
+                    setting.path,
+                    f"{known.given_as!r} and {setting.given_as!r} are names of one parameter and "
+                    f"are set to different values ({known.value!r} and {setting.value!r})",
+                    setting.origin,
+                    "keep one of them",
+                )
+            )
+    if problems:
+        raise ConfigError(problems)
+    return list(found)
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return one is not other and one != other
+
+
+def merge(settings: Iterable[Setting]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the nested values and the origin of each path; a later setting replaces earlier ones.
+
+    Setting a whole list replaces what was set inside it before.
+    """
+    kept: dict[str, Setting] = {}
+    for setting in settings:
+        below = [path for path in kept if path.startswith(f"{setting.path}.")]
+        for path in below:
+            del kept[path]
+        kept[setting.path] = setting
+    tree: dict[str, Any] = {}
+    for setting in kept.values():
+        _put(tree, setting.path.split("."), setting.value)
+    return tree, {setting.path: setting.origin for setting in kept.values()}
+
+
+def _put(node: Any, parts: list[str], value: Any) -> None:
+    """Put a value into nested dicts and lists; a part that is a number indexes a list."""
+    head, *rest = parts
+    key: Any = int(head) if isinstance(node, list) and head.isdigit() else head
+    if isinstance(node, list):
+        while len(node) <= key:
+            node.append({})
+    if not rest:
+        node[key] = value
+        return
+    present = node[key] if isinstance(node, list) else node.get(key)
+    if not isinstance(present, (dict, list)):
+        present = [] if rest[0].isdigit() else {}
+        node[key] = present
+    _put(present, rest, value)

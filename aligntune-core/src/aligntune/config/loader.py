@@ -1,0 +1,140 @@
+"""Loads a configuration from a file, a dict, an object, keyword arguments and flags; saves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from aligntune.config.assemble import Setting, collect
+from aligntune.config.run_config import RunConfig, SFTConfig, UnifiedConfig
+from aligntune.config.sources import read_file
+from aligntune.errors import ConfigError, Problem
+
+__all__ = ["ConfigLoader", "SFTConfigLoader", "load_config", "settings_of"]
+
+Kind = Literal["sft", "rl"]
+Source = str | Path | Mapping[str, Any] | RunConfig
+
+
+def settings_of(source: Source) -> list[Setting]:
+    """The settings that a file, a dict or a configuration makes.
+
+    Raises:
+        ConfigError: if it cannot be read, or contradicts itself.
+    """
+    if isinstance(source, RunConfig):
+        return source.settings()
+    if isinstance(source, (str, Path)):
+        data, places = read_file(source)
+        return collect(data, lambda path: _nearest(path, places, str(source)))
+    if isinstance(source, Mapping):
+        return collect({str(key): value for key, value in source.items()}, "Python")
+    raise ConfigError(
+        f"a configuration is a file name, a dict or a config object, not a {type(source).__name__}"
+    )
+
+
+def _nearest(path: str, places: Mapping[str, str], default: str) -> str:
+    while path:
+        if path in places:
+            return places[path]
+        path = path.rpartition(".")[0]
+    return default
+
+
+def load_config(
+    source: Source | None = None, *, overrides: Sequence[Setting] = (), kind: Kind | None = None
+) -> RunConfig:
+    """Load a configuration; `overrides` win over what `source` says.
+
+    Args:
+        source: a YAML or JSON file, a dict (nested or flat), or a configuration.
+        overrides: settings on top, such as those of keyword arguments or flags.
+        kind: `"sft"` or `"rl"`; None reads it off the algorithm.
+
+    Raises:
+        ConfigError: with every problem at once, each with its place.
+    """
+    settings = [*(settings_of(source) if source is not None else ()), *overrides]
+    settings, said = _kind_said(settings)
+    algorithm = next((s.value for s in reversed(settings) if s.path == "algo"), None)
+    kind = kind or said or _kind_of(algorithm)
+    config: type[RunConfig] = SFTConfig if kind == "sft" else UnifiedConfig
+    return config.of(settings)
+
+
+def _kind_said(settings: list[Setting]) -> tuple[list[Setting], Kind | None]:
+    """Take out `type` / `training_type`: `sft`, `rl`, or the name of an algorithm."""
+    rest = [s for s in settings if s.path not in ("type", "training_type")]
+    said: Kind | None = None
+    for setting in settings:
+        if setting.path not in ("type", "training_type"):
+            continue
+        name = str(setting.value).lower()
+        if name in ("sft", "rl"):
+            said = "sft" if name == "sft" else "rl"
+        else:
+            rest.append(Setting("algo", setting.value, setting.origin, setting.given_as))
+    algorithms = {str(s.value).lower() for s in rest if s.path == "algo"}
+    if said == "sft" and algorithms - {"sft"}:
+        other = sorted(algorithms - {"sft"})[0]
+        raise ConfigError(Problem("type", f"it says sft, and the algorithm is {other!r}"))
+    return rest, said
+
+
+def _kind_of(algorithm: object) -> Kind:
+    if algorithm is None or str(algorithm).lower() == "sft":
+        return "sft"
+    from aligntune import plugins
+
+    matches = plugins.get().algorithms.matching(str(algorithm).lower())
+    return matches[0].facts.kind if matches else "rl"
+
+
+class ConfigLoader:
+    """Loads, checks and saves configurations of either kind."""
+
+    kind: Kind | None = None
+
+    @classmethod
+    def load_from_yaml(cls, path: str | Path) -> RunConfig:
+        """Load a YAML file. Raises ConfigError with file, line and column."""
+        return load_config(path, kind=cls.kind)
+
+    @classmethod
+    def load_from_json(cls, path: str | Path) -> RunConfig:
+        """Load a JSON file. Raises ConfigError with file, line and column."""
+        return load_config(path, kind=cls.kind)
+
+    @classmethod
+    def load_from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
+        """Load a dict, nested or flat. Raises ConfigError with the path of each key."""
+        return load_config(data, kind=cls.kind)
+
+    @classmethod
+    def validate_config(cls, config: Source) -> RunConfig:
+        """Check a configuration as `aligntune validate` does, and return it.
+
+        Raises:
+            AlignTuneError: if a run with it would be refused before anything loads.
+        """
+        from aligntune.plan import make_plan
+
+        loaded = load_config(config, kind=cls.kind)
+        make_plan(loaded)
+        return loaded
+
+    @classmethod
+    def save_resolved_config(cls, config: Source, output_dir: str | Path) -> Path:
+        """Write `config.yaml` with every value that a run would use into a folder; return its path."""
+        from aligntune.plan import make_plan, save_resolved
+
+        plan = make_plan(load_config(config, kind=cls.kind))
+        return save_resolved(plan, Path(output_dir) / "config.yaml")
+
+
+class SFTConfigLoader(ConfigLoader):
+    """The same for supervised runs alone."""
+
+    kind = "sft"

@@ -1,0 +1,120 @@
+"""The base of every configuration section, and the one way a field is declared.
+
+A field is declared once, with its documentation beneath it. Where the default differs between SFT
+and RL runs, `setting(sft_default, rl=...)` says both; where a field has other names, `aliases=`
+lists them. A section remembers which fields were set, so that a default can bend to the hardware or
+to the algorithm's paper while a value that was set never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
+
+from aligntune.errors import ConfigError
+
+__all__ = ["Section", "setting"]
+
+_SAME: Any = object()
+_building: ContextVar[bool] = ContextVar("_building", default=False)
+
+
+def setting(default: Any = ..., *, rl: Any = _SAME, aliases: tuple[str, ...] = (), **more: Any) -> Any:
+    """Declare a field: its default (for SFT runs, or for both), its default for RL, other names."""
+    extra: dict[str, Any] = {"aliases": list(aliases)}
+    if rl is not _SAME:
+        extra["rl"] = rl
+    if isinstance(default, (dict, list)):
+        value = default
+        return Field(default_factory=lambda: value.copy(), json_schema_extra=extra, **more)
+    return Field(default, json_schema_extra=extra, **more)
+
+
+def extra_of(field: FieldInfo) -> dict[str, Any]:
+    """What `setting` noted beside the field: aliases and the RL default."""
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+
+
+@contextmanager
+def _outermost() -> Iterator[bool]:
+    """Whether this is the outermost section being built; nested ones leave errors to it."""
+    outer = not _building.get()
+    token = _building.set(True)
+    try:
+        yield outer
+    finally:
+        _building.reset(token)
+
+
+class Section(BaseModel):
+    """A group of fields. Unknown names are refused; other names of a field set that field.
+
+    Raises:
+        ConfigError: on construction, with every problem of the given values at once.
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), arbitrary_types_allowed=True)
+
+    # Names that set a field of another section: name -> full path.
+    elsewhere: ClassVar[dict[str, str]] = {}
+    _elsewhere_given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, **given: Any) -> None:
+        moved = {name: given.pop(name) for name in list(given) if name in self.elsewhere}
+        with _outermost() as outer:
+            try:
+                super().__init__(**self._renamed(given))
+            except ValidationError as error:
+                if not outer:
+                    raise
+                from aligntune.config.problems import problems_of
+
+                raise ConfigError(problems_of(error, type(self))) from None
+        self._elsewhere_given = moved
+
+    @classmethod
+    @cache
+    def aliases(cls) -> dict[str, str]:
+        """Other name -> field name."""
+        return {
+            alias: name
+            for name, field in cls.model_fields.items()
+            for alias in extra_of(field).get("aliases", ())
+        }
+
+    @classmethod
+    def _renamed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        aliases = cls.aliases()
+        renamed: dict[str, Any] = {}
+        for name, value in given.items():
+            target = aliases.get(name, name)
+            if target in renamed and renamed[target] != value:
+                names = " and ".join(n for n in given if aliases.get(n, n) == target)
+                raise ConfigError(f"{names} are names of one parameter, set to different values")
+            renamed[target] = value
+        return renamed
+
+    def explicit(self) -> dict[str, Any]:
+        """What was set, by field name; a name that belongs elsewhere as `/full.path`."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return given | {f"/{self.elsewhere[n]}": v for n, v in self._elsewhere_given.items()}
+
+    def use_rl_defaults(self) -> None:
+        """Give unset fields their defaults for RL runs."""
+        for name, field in type(self).model_fields.items():
+            extra = extra_of(field)
+            if "rl" in extra and name not in self.model_fields_set:
+                value = extra["rl"]
+                self.__dict__[name] = value.copy() if isinstance(value, (dict, list)) else value
+
+    def __getattr__(self, name: str) -> Any:
+        target = type(self).aliases().get(name) if not name.startswith("_") else None
+        if target is not None:
+            return getattr(self, target)
+        return super().__getattr__(name)  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""The factory and the trainer base classes, at their documented paths."""

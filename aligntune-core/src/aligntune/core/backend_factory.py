@@ -1,0 +1,98 @@
+"""From a configuration in any form to a trainer: the front door for Python users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aligntune.config import RunConfig, load_config
+from aligntune.config.assemble import Setting, collect
+from aligntune.core.trainer_base import TrainerBase
+from aligntune.enums import BackendType, TrainingType
+from aligntune.errors import ConfigError
+from aligntune.hardware import Hardware
+from aligntune.plan import Plan, make_plan
+
+__all__ = ["BackendConfig", "BackendFactory", "create_rl_trainer", "create_sft_trainer"]
+
+Config = str | Path | Mapping[str, Any] | RunConfig | None
+
+
+@dataclass(frozen=True)
+class BackendConfig:
+    """Which trainer to make for a configuration: training type, backend and algorithm."""
+
+    training_type: TrainingType | str
+    backend: BackendType | str = BackendType.AUTO
+    algorithm: str | None = None
+
+    def settings(self) -> list[Setting]:
+        """The settings this makes on top of a configuration."""
+        given = {"backend": self.backend}
+        if self.algorithm is not None:
+            given["algorithm"] = self.algorithm
+        return collect(given, "BackendConfig")
+
+
+class BackendFactory:
+    """Makes trainers."""
+
+    @staticmethod
+    def plan(config: Config, backend_config: BackendConfig) -> Plan:
+        """The plan of the run that `create_trainer` would make a trainer for."""
+        kind = TrainingType(backend_config.training_type)
+        settings = backend_config.settings()
+        loaded = load_config(config, overrides=settings, kind="sft" if kind is TrainingType.SFT else "rl")
+        return make_plan(loaded, hardware=Hardware.detect())
+
+    @classmethod
+    def create_trainer(cls, config: Config, backend_config: BackendConfig) -> TrainerBase:
+        """Make the trainer for a configuration.
+
+        Raises:
+            AlignTuneError: for a configuration, name or combination that cannot work here.
+        """
+        return trainer_for(cls.plan(config, backend_config))
+
+
+def trainer_for(plan: Plan) -> TrainerBase:
+    """Load backend and trainer of a plan. The backend prepares the process before the trainer is
+    imported, because some backends patch the libraries that the trainer imports."""
+    backend = plan.backend.load()()
+    backend.prepare(plan)
+    trainer: TrainerBase = plan.algorithm.load()(plan, backend)
+    return trainer
+
+
+def create_sft_trainer(config: Config = None, **parameters: Any) -> TrainerBase:
+    """Make a trainer for supervised fine-tuning.
+
+    Args:
+        config: a YAML or JSON file, a dict (nested or flat), or an `SFTConfig`.
+        parameters: any parameter by its flat name (`model_name`, `batch_size`, `learning_rate`, ...)
+            or a whole section (`train={...}`); they win over `config`.
+
+    Raises:
+        AlignTuneError: for a configuration, name or combination that cannot work here.
+    """
+    return _create(config, "sft", parameters)
+
+
+def create_rl_trainer(config: Config = None, **parameters: Any) -> TrainerBase:
+    """Make a trainer for an RL algorithm; as `create_sft_trainer`, with `algorithm` required.
+
+    Raises:
+        AlignTuneError: for a configuration, name or combination that cannot work here.
+    """
+    return _create(config, "rl", parameters)
+
+
+def _create(config: Config, kind: Any, parameters: dict[str, Any]) -> TrainerBase:
+    if isinstance(config, RunConfig) and config.kind != kind:
+        other = "create_rl_trainer" if config.kind == "rl" else "create_sft_trainer"
+        raise ConfigError(f"a {type(config).__name__} is for {other}")
+    overrides = collect(parameters, lambda name: f"keyword argument {name.partition('.')[0]}")
+    loaded = load_config(config, overrides=overrides, kind=kind)
+    return trainer_for(make_plan(loaded, hardware=Hardware.detect()))

@@ -1,0 +1,93 @@
+"""Names that configurations may use; every enumeration takes its members and their strings.
+
+`BackendType` has two meanings in the documentation (the training backend and the distributed
+strategy): one enumeration carries both sets of members, and each consumer accepts only its own.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = [
+    "AlgorithmType",
+    "BackendType",
+    "PrecisionType",
+    "RLAlgorithm",
+    "RewardType",
+    "TaskType",
+    "TrainingType",
+]
+
+
+class _Names(StrEnum):
+    """A string enumeration that is found by value or by member name, in any case."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> _Names | None:
+        if isinstance(value, str):
+            wanted = value.strip().lower().replace("-", "_")
+            for member in cls:
+                if wanted in (member.value, member.name.lower()):
+                    return member
+        return None
+
+
+class TrainingType(_Names):
+    SFT = "sft"
+    RL = "rl"
+
+
+class AlgorithmType(_Names):
+    """Names that an algorithm goes by; any registered algorithm may be named by its string too."""
+
+    SFT = "sft"
+    DPO = "dpo"
+    PPO = "ppo"
+    GRPO = "grpo"
+    GSPO = "gspo"
+    DAPO = "dapo"
+    DRGRPO = "dr_grpo"
+    NMGRPO = "neural_mirror_grpo"
+    METAES = "meta_es"
+
+
+RLAlgorithm = AlgorithmType
+
+
+class BackendType(_Names):
+    TRL = "trl"
+    UNSLOTH = "unsloth"
+    AUTO = "auto"
+    SINGLE = "single"
+    DDP = "ddp"
+    FSDP = "fsdp"
+    DEEPSPEED = "deepspeed"
+
+
+class PrecisionType(_Names):
+    BF16 = "bf16"
+    FP16 = "fp16"
+    FP32 = "fp32"
+    AUTO = "auto"
+
+
+class TaskType(_Names):
+    INSTRUCTION_FOLLOWING = "instruction_following"
+    SUPERVISED_FINE_TUNING = "supervised_fine_tuning"
+    TEXT_CLASSIFICATION = "text_classification"
+    TOKEN_CLASSIFICATION = "token_classification"
+    TEXT_GENERATION = "text_generation"
+    CHAT_COMPLETION = "chat_completion"
+    CONVERSATION = "conversation"
+
+
+class RewardType(_Names):
+    """Built-in reward names; a configuration may name any other registered reward by its string."""
+
+    ACCURACY = "accuracy"
+    MATH_ACCURACY = "math_accuracy"
+    LENGTH = "length"
+    STRUCTURE = "structure"
+    CUSTOM = "custom"
+    SAFETY = "safety"
+    HELPFULNESS = "helpfulness"

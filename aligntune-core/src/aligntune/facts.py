@@ -1,0 +1,90 @@
+"""What a manifest says about the things it registers: facts that need no heavy import.
+
+The algorithm x backend matrix, the choice of `backend="auto"` and its fallback, `aligntune plugins`
+and `aligntune plan` are computed from these facts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+__all__ = ["AlgorithmFacts", "BackendFacts", "EvaluatorFacts", "Facts", "RewardFacts"]
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class BackendFacts:
+    """A backend prepares the process and loads models.
+
+    `priority`: `backend="auto"` tries backends from the highest to the lowest.
+    `requires`: requirement strings (PEP 508) that must be installed, checked from metadata.
+    `check`: `"module:function"`, a light function that returns why the backend cannot work in this
+    process, or None.
+    """
+
+    summary: str
+    priority: int = 0
+    requires: tuple[str, ...] = ()
+    check: str | None = None
+
+
+@dataclass(frozen=True)
+class AlgorithmFacts:
+    """An algorithm on one backend.
+
+    `kind`: `"sft"` algorithms read an `SFTConfig`, `"rl"` algorithms a `UnifiedConfig`.
+    `data`: the name of the column contract (see `aligntune.data.contract`).
+    `rewards`: whether reward functions are needed, allowed or refused.
+    `parameters`: `"module:NAME"` of the parameter table (see `aligntune.plan.parameters`).
+    `defaults`: field path -> value, where the algorithm's paper differs from the schema's default.
+    """
+
+    summary: str
+    backend: str
+    kind: Literal["sft", "rl"]
+    data: str
+    parameters: str
+    rewards: Literal["required", "optional", "none"] = "none"
+    defaults: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    paper: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RewardFacts:
+    """A reward function.
+
+    `range`: lowest and highest value. `requires`: what the data must bring, such as `"reference"`.
+    `cost`: `"inline"` (microseconds), `"process"` (runs in worker processes) or `"model"`.
+    `packages`: requirement strings that must be installed, with the extra that brings them in
+    `install`.
+    """
+
+    summary: str
+    range: tuple[float, float] = (0.0, 1.0)
+    requires: tuple[str, ...] = ()
+    cost: Literal["inline", "process", "model"] = "inline"
+    packages: tuple[str, ...] = ()
+    install: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvaluatorFacts:
+    """An evaluator.
+
+    `needs`: what it reads, of `"text"` (running text), `"prompt"`, `"reference"`.
+    `generates`: whether it lets the model generate completions.
+    """
+
+    summary: str
+    needs: tuple[str, ...] = ()
+    generates: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+Facts = BackendFacts | AlgorithmFacts | RewardFacts | EvaluatorFacts

@@ -1,0 +1,8 @@
+"""The plan of a run: what `aligntune plan` prints and every trainer starts from."""
+
+from __future__ import annotations
+
+from aligntune.plan.plan import Plan, Value, make_plan
+from aligntune.plan.resolved import plan_as_dict, resolved_values, save_resolved
+
+__all__ = ["Plan", "Value", "make_plan", "plan_as_dict", "resolved_values", "save_resolved"]

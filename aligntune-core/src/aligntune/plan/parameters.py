@@ -1,0 +1,135 @@
+"""Where each configuration field goes: the declarative table of an algorithm on a backend.
+
+A field goes `To` an argument of the backend's own trainer, to `Ours` (code of AlignTune), or is
+`Refused` with the reason. The table is what builds the arguments, writes the plan and refuses what
+the run would not use, so that it cannot say one thing while the code does another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aligntune.errors import Problem
+
+if TYPE_CHECKING:
+    from aligntune.config import RunConfig
+    from aligntune.hardware import Hardware
+
+__all__ = ["CORE_USES", "Bend", "Check", "Ours", "ParameterTable", "Refused", "To", "Use", "When"]
+
+
+@dataclass(frozen=True)
+class When:
+    """A condition on another field; a field is used only while it holds."""
+
+    path: str
+    values: tuple[Any, ...]
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        return values.get(self.path) in self.values
+
+    def __str__(self) -> str:
+        return f"`{self.path}` is {' or '.join(_written(value) for value in self.values)}"
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(getattr(value, "value", value))
+
+
+@dataclass(frozen=True)
+class To:
+    """The value becomes the argument `argument` of `owner` (such as `GRPOConfig`).
+
+    `convert` turns the value into the argument's; `drop_none` leaves the argument out when it is
+    None, so that the owner's own default stands.
+    """
+
+    argument: str
+    owner: str
+    convert: Callable[[Any], Any] | None = None
+    drop_none: bool = False
+    when: When | None = None
+
+    def __str__(self) -> str:
+        return f"{self.owner}.{self.argument}"
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The value is used by AlignTune's own code, for what `how` says."""
+
+    how: str
+    when: When | None = None
+
+    def __str__(self) -> str:
+        return self.how
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The run would not use the value: any other than the default is an error that says why."""
+
+    because: str
+    when: When | None = None
+
+    def __str__(self) -> str:
+        return f"refused: {self.because}"
+
+
+Use = To | Ours | Refused
+# A default that bends: (config, hardware or None) -> (value, why) or None to leave it.
+Bend = Callable[["RunConfig", "Hardware | None"], tuple[Any, str] | None]
+Check = Callable[["RunConfig"], Iterable[Problem]]
+
+
+@dataclass(frozen=True)
+class ParameterTable:
+    """The uses of every field, the defaults that bend, and what must hold between fields.
+
+    Paths have no list index: `datasets.name` stands for every data set.
+    """
+
+    uses: Mapping[str, Use]
+    bends: tuple[tuple[str, Bend], ...] = ()
+    checks: tuple[Check, ...] = ()
+    lines: Callable[[RunConfig], list[str]] = field(default=lambda config: [])
+
+    def use(self, path: str) -> Use:
+        generic = ".".join(part for part in path.split(".") if not part.isdigit())
+        head = generic.partition(".")[0]
+        if generic in self.uses:
+            return self.uses[generic]
+        if head == "eval_datasets":
+            return self.use("datasets" + generic.removeprefix("eval_datasets"))
+        return self.uses.get(f"{head}.*", Refused("this algorithm does not use it on this backend"))
+
+
+_DATA = "aligntune.data"
+CORE_USES: dict[str, Use] = {
+    "algo": Ours("chooses the trainer"),
+    "backend": Ours("chooses the backend"),
+    "chat_template": Ours("replaces the tokenizer's template"),
+    "model.use_unsloth": Ours("chooses the backend"),
+    "datasets.name": Ours(f"{_DATA}: what is read"),
+    "datasets.split": Ours(f"{_DATA}: what is read"),
+    "datasets.subset": Ours(f"{_DATA}: what is read"),
+    "datasets.revision": Ours(f"{_DATA}: what is read"),
+    "datasets.percent": Ours(f"{_DATA}: how many rows are used"),
+    "datasets.max_samples": Ours(f"{_DATA}: how many rows are used"),
+    "datasets.column_mapping": Ours(f"{_DATA}: renames columns"),
+    "datasets.task_type": Ours(f"{_DATA}: checked against the algorithm"),
+    "datasets.system_prompt": Ours(f"{_DATA}: first message of every prompt"),
+    "datasets.preserve_columns": Ours(f"{_DATA}: columns that are kept"),
+    "datasets.processing_fn": Ours(f"{_DATA}: applied to every row"),
+    "datasets.processing_batched": Ours(f"{_DATA}: how processing_fn is called"),
+    "datasets.processing_fn_kwargs": Ours(f"{_DATA}: arguments of processing_fn"),
+    "datasets.dataset_num_proc": Ours(f"{_DATA}: processes of Dataset.map"),
+    "evaluation.*": Ours("aligntune.evaluation"),
+    "logging.output_dir": Ours("the run directory"),
+    "logging.run_name": Ours("name in the run directory, the report and trackers"),
+    "logging.log_level": Ours("level of the `aligntune` logger and of transformers"),
+    "distributed.*": Ours("checked against the processes that run"),
+    "plugins.*": Ours("which plugins may load"),
+}

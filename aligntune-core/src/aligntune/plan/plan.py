@@ -1,0 +1,213 @@
+"""The plan of a run: every value with its origin and destination, before anything heavy loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from aligntune import plugins as plugins_module
+from aligntune.config import RunConfig, Section
+from aligntune.config.problems import place
+from aligntune.config.section import extra_of
+from aligntune.errors import ConfigError, Problem
+from aligntune.facts import AlgorithmFacts, BackendFacts
+from aligntune.hardware import Hardware
+from aligntune.plan.parameters import ParameterTable, Refused
+from aligntune.plan.resolve import choose
+from aligntune.plugins import Plugins
+from aligntune.registry import Entry, import_target
+
+__all__ = ["Plan", "Value", "leaves", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a run: what it is, where it came from, where it goes."""
+
+    path: str
+    value: Any
+    origin: str
+    destination: str
+    used: bool
+
+
+@dataclass
+class Plan:
+    """What a run would do. `config` holds the values that the run uses, bent defaults included."""
+
+    config: RunConfig
+    algorithm: Entry[AlgorithmFacts]
+    backend: Entry[BackendFacts]
+    why: str
+    table: ParameterTable
+    values: list[Value]
+    plugins: Plugins
+    batch: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def flat(self) -> dict[str, Any]:
+        """Full path -> value, of everything that is used."""
+        return {value.path: value.value for value in self.values if value.used}
+
+
+def leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, bool, Any]]:
+    """Yield (full path, value, whether it was set, default) of every field below a section."""
+    for name, spec in type(section).model_fields.items():
+        path, value = f"{prefix}{name}", getattr(section, name)
+        if isinstance(value, Section):
+            yield from leaves(value, f"{path}.")
+        elif isinstance(value, list) and value and all(isinstance(item, Section) for item in value):
+            for index, item in enumerate(value):
+                yield from leaves(item, f"{path}.{index}.")
+        else:
+            yield path, value, name in section.model_fields_set, spec.get_default(call_default_factory=True)
+
+
+def _rl_default(section: Section, name: str, default: Any) -> Any:
+    return extra_of(type(section).model_fields[name]).get("rl", default)
+
+
+def make_plan(
+    config: RunConfig, *, hardware: Hardware | None = None, plugins: Plugins | None = None
+) -> Plan:
+    """Resolve names, bend defaults, check every field, and say where each value goes.
+
+    Args:
+        config: the configuration; it is not changed.
+        hardware: what the run will find; None leaves defaults that depend on it as they are.
+        plugins: the plugins to use; None takes those of the process, under `config.plugins`.
+
+    Raises:
+        ConfigError: for fields that the run would not use, or that contradict each other.
+        NotRegisteredError, ConflictError, UnavailableError: for names that do not resolve here.
+    """
+    plugins = plugins or _plugins_for(config)
+    choice = choose(config, plugins)
+    facts = choice.algorithm.facts
+    table: ParameterTable = import_target(
+        facts.parameters, f"algorithm {choice.algorithm.name!r} of {choice.algorithm.owner}"
+    )
+    if facts.kind != config.kind:
+        kind = "an SFTConfig" if facts.kind == "sft" else "a UnifiedConfig"
+        raise ConfigError(f"{choice.algorithm.name!r} reads {kind}, not a {type(config).__name__}")
+    config = _copy(config)
+    bent = _bend(config, facts, table, hardware)
+    values, problems = _values(config, table, bent)
+    for check in table.checks:
+        problems.extend(check(config))
+    problems.extend(_reward_problems(config, facts, plugins))
+    if problems:
+        raise ConfigError([_placed(problem, config) for problem in problems])
+    for evaluator in config.evaluation.evaluators:
+        plugins.find(plugins.evaluators, evaluator.type)
+    plan = Plan(
+        config, choice.algorithm, choice.backend, choice.why, table, values, plugins, table.lines(config)
+    )
+    plugins.hook.aligntune_config_resolved(plan=plan)
+    return plan
+
+
+def _plugins_for(config: RunConfig) -> Plugins:
+    asked = config.plugins
+    if asked.only is None and not asked.without and not asked.strict:
+        return plugins_module.get()
+    return plugins_module.configure(asked.only, asked.without, asked.strict)
+
+
+def _copy(config: RunConfig) -> RunConfig:
+    """A copy whose sections can be changed; values inside them are shared."""
+    copied = config.model_copy()
+    for name in type(copied).model_fields:
+        value = getattr(copied, name)
+        if isinstance(value, Section):
+            copied.__dict__[name] = value.model_copy()
+        elif isinstance(value, list):
+            copied.__dict__[name] = [v.model_copy() if isinstance(v, Section) else v for v in value]
+    return copied
+
+
+def _bend(
+    config: RunConfig, facts: AlgorithmFacts, table: ParameterTable, hardware: Hardware | None
+) -> dict[str, str]:
+    """Set unset fields to the paper's or the hardware's value; return why, by path."""
+    why: dict[str, str] = {}
+    for path, value in facts.defaults.items():
+        section, name = _at(config, path)
+        if name not in section.model_fields_set:
+            section.__dict__[name] = value
+            why[path] = f"default of {facts.paper or 'the algorithm'}"
+    for path, bend in table.bends:
+        section, name = _at(config, path)
+        if name in section.model_fields_set:
+            continue
+        found = bend(config, hardware)
+        if found is not None:
+            section.__dict__[name], why[path] = found[0], f"default, {found[1]}"
+    return why
+
+
+def _at(config: RunConfig, path: str) -> tuple[Section, str]:
+    section: Any = config
+    *parents, name = path.split(".")
+    for parent in parents:
+        section = section[int(parent)] if parent.isdigit() else getattr(section, parent)
+    return section, name
+
+
+def _values(
+    config: RunConfig, table: ParameterTable, bent: dict[str, str]
+) -> tuple[list[Value], list[Problem]]:
+    found = list(leaves(config))
+    flat = {path: value for path, value, _, _ in found}
+    values, problems = [], []
+    for path, value, was_set, default in found:
+        section, name = _at(config, path)
+        if config.kind == "rl":
+            default = _rl_default(section, name, default)
+        use = table.use(path)
+        holds = use.when is None or use.when.holds(flat)
+        used = holds and not isinstance(use, Refused)
+        if isinstance(use, Refused):
+            reason = use.because if holds else ""
+        else:
+            reason = "" if holds else f"it is used only when {use.when}"
+        if was_set and reason and value != default and default is not PydanticUndefined:
+            problems.append(Problem(path, f"{_short(value)} would not be used: {reason}"))
+        origin = _origin(path, config, bent, was_set)
+        values.append(Value(path, value, origin, str(use) if not reason else f"not used: {reason}", used))
+    return values, problems
+
+
+def _origin(path: str, config: RunConfig, bent: dict[str, str], was_set: bool) -> str:
+    if path in bent:
+        return bent[path]
+    if was_set:
+        return config.origins.get(path, "Python")
+    return "default"
+
+
+def _short(value: Any) -> str:
+    text = str(getattr(value, "value", value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _reward_problems(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins) -> list[Problem]:
+    for reward in config.rewards:
+        if reward.type != "custom":
+            plugins.find(plugins.rewards, reward.type)
+    name = config.algo
+    if facts.rewards == "required" and not config.rewards:
+        known = ", ".join([*plugins.rewards.names(), "custom"])
+        hint = f"set `rewards: [{{type: ...}}]`; available: {known}"
+        return [Problem("rewards", f"{name} learns from rewards, and none is set", hint=hint)]
+    if facts.rewards == "none" and config.rewards:
+        return [Problem("rewards", f"{name} does not learn from rewards", hint="leave them out")]
+    return []
+
+
+def _placed(problem: Problem, config: RunConfig) -> Problem:
+    where = problem.where or place(problem.path, config.origins)
+    return Problem(problem.path, problem.message, where, problem.hint)

@@ -1,0 +1,96 @@
+"""Which backend runs the algorithm, from registered facts alone, and why."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+
+from aligntune.config import RunConfig
+from aligntune.errors import ConfigError, NotRegisteredError, Problem, UnavailableError
+from aligntune.facts import AlgorithmFacts, BackendFacts
+from aligntune.plugins import Plugins
+from aligntune.registry import Entry, import_target
+
+__all__ = ["Choice", "choose", "missing_requirement"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The algorithm and the backend of a run, and why this backend."""
+
+    algorithm: Entry[AlgorithmFacts]
+    backend: Entry[BackendFacts]
+    why: str
+
+
+def missing_requirement(requirements: tuple[str, ...]) -> str | None:
+    """The first requirement that is not installed in a fitting version, in words, or None."""
+    for text in requirements:
+        requirement = Requirement(text)
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            return f"{requirement.name} is not installed"
+        if not requirement.specifier.contains(version, prereleases=True):
+            return f"{requirement.name} {version} is installed and {text} is needed"
+    return None
+
+
+def unusable(backend: Entry[BackendFacts]) -> str | None:
+    """Why a backend cannot work in this process, or None."""
+    missing = missing_requirement(backend.facts.requires)
+    if missing is not None:
+        return missing
+    if backend.facts.check is None:
+        return None
+    reason = import_target(backend.facts.check, f"backend {backend.name!r} of {backend.owner}")()
+    return None if reason is None else str(reason)
+
+
+def choose(config: RunConfig, plugins: Plugins) -> Choice:
+    """Choose the backend: the one that was asked for, or the best that works here.
+
+    Raises:
+        NotRegisteredError: for an unknown algorithm or backend, or one that is not installed.
+        UnavailableError: if the backend asked for, or every one, cannot work here.
+        ConfigError: if `use_unsloth` contradicts `backend`.
+    """
+    wanted = config.backend
+    if config.model.use_unsloth:
+        if wanted not in ("auto", "unsloth"):
+            origin = config.origins.get("backend", "")
+            message = f"it is {wanted!r} and `model.use_unsloth` is true"
+            raise ConfigError(Problem("backend", message, origin, "keep one of them"))
+        wanted = "unsloth"
+    if wanted != "auto":
+        return _asked_for(config, wanted, plugins)
+    runs = plugins.algorithms.matching(config.algo)
+    if not runs:
+        plugins.find(plugins.algorithms, config.algo)  # raises, unless it has just been installed
+        runs = plugins.algorithms.matching(config.algo)
+    passed: list[str] = []
+    for backend in sorted(plugins.backends, key=lambda entry: -entry.facts.priority):
+        if all(run.facts.backend != backend.name for run in runs):
+            passed.append(f"{backend.name} does not run {config.algo}")
+        elif (reason := unusable(backend)) is not None:
+            passed.append(f"{backend.name} was passed over: {reason}")
+        else:
+            algorithm = plugins.find(plugins.algorithms, config.algo, backend=backend.name)
+            return Choice(algorithm, backend, "; ".join([f"{backend.name} is the best that works here", *passed]))
+    raise UnavailableError(f"no backend can run {config.algo!r} here: {'; '.join(passed)}")
+
+
+def _asked_for(config: RunConfig, wanted: str, plugins: Plugins) -> Choice:
+    backend = plugins.find(plugins.backends, wanted)
+    runs = plugins.algorithms.matching(config.algo)
+    if runs and all(run.facts.backend != backend.name for run in runs):
+        others = ", ".join(sorted({run.facts.backend for run in runs}))
+        raise NotRegisteredError(
+            f"the backend {backend.name!r} does not run {config.algo!r}; it runs on: {others}"
+        )
+    algorithm = plugins.find(plugins.algorithms, config.algo, backend=backend.name)
+    if (reason := unusable(backend)) is not None:
+        raise UnavailableError(f"the backend {backend.name!r} cannot work here: {reason}")
+    return Choice(algorithm, backend, "it was asked for")

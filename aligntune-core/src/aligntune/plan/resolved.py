@@ -1,0 +1,106 @@
+"""Writes the resolved configuration: every value that the run uses, secrets left out.
+
+The file loads again as a configuration and gives the same run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aligntune.config.assemble import Setting, merge
+from aligntune.plan.plan import Plan, leaves
+from aligntune.redact import redact, secret_paths
+
+__all__ = ["plan_as_dict", "resolved_values", "save_resolved"]
+
+
+def _plain(value: Any) -> Any:
+    """A value as YAML and JSON have it; a function by its importable name."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key if isinstance(key, (int, str)) else str(key): _plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, Callable):  # type: ignore[arg-type]
+        module, name = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
+        return f"{module}:{name}" if name else repr(value)
+    return repr(value)
+
+
+def resolved_values(plan: Plan) -> tuple[dict[str, Any], list[str]]:
+    """Return the nested values that make the same run again, and the paths left out as secrets."""
+    defaults = {path: default for path, _, _, default in leaves(plan.config)}
+    settings = [
+        Setting(value.path, _plain(value.value), value.origin)
+        for value in plan.values
+        if value.used and not (value.value is None and defaults.get(value.path) is None)
+    ]
+    tree, _ = merge(settings)
+    tree["backend"] = plan.backend.name
+    secrets = secret_paths(tree)
+    for path in secrets:
+        _drop(tree, path.split("."))
+    return redact(tree), secrets
+
+
+def _drop(node: Any, parts: list[str]) -> None:
+    head, *rest = parts
+    key: Any = int(head) if isinstance(node, list) else head
+    if rest:
+        _drop(node[key], rest)
+    elif isinstance(node, dict):
+        node.pop(key, None)
+    else:
+        node[key] = "[redacted]"
+
+
+def resolved_yaml(plan: Plan) -> str:
+    """The resolved configuration as YAML."""
+    values, secrets = resolved_values(plan)
+    head = "# Every value that this run uses. Run it again with: aligntune train <this file>\n"
+    if secrets:
+        head += f"# Left out as secrets: {', '.join(secrets)}\n"
+    return head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def save_resolved(plan: Plan, path: Path) -> Path:
+    """Write the resolved configuration to `path`, whole or not at all; return it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(resolved_yaml(plan), encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def plan_as_dict(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data, secrets redacted: for `plan --json` and the run directory."""
+    return {
+        "algorithm": plan.algorithm.name,
+        "backend": plan.backend.name,
+        "why": plan.why,
+        "batch": plan.batch,
+        "warnings": plan.warnings,
+        "values": [
+            {
+                "path": value.path,
+                "value": redact({value.path.rpartition(".")[2]: _plain(value.value)})[
+                    value.path.rpartition(".")[2]
+                ],
+                "origin": value.origin,
+                "destination": value.destination,
+                "used": value.used,
+            }
+            for value in plan.values
+        ],
+    }

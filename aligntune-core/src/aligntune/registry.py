@@ -1,0 +1,187 @@
+"""Names to implementations, for each kind of thing that a plugin can bring.
+
+An `Entry` holds a target (`"module:attribute"`, or an object) that is imported when somebody asks
+for it, and the facts that can be read without importing it. Names match exactly or through a
+declared alias. Two owners of one name stay reachable as `owner:name`; the bare name then raises.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from aligntune.errors import ConflictError, NotRegisteredError, PluginError, did_you_mean
+from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts
+
+__all__ = ["Entry", "Owner", "Registries", "Registry", "import_target"]
+
+F = TypeVar("F", BackendFacts, AlgorithmFacts, RewardFacts, EvaluatorFacts)
+
+# The distribution that brings a name, for the hint in a look-up error. Core knows names only.
+PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "backend": {"aligntune-trl": ("trl",), "aligntune-unsloth": ("unsloth",)},
+    "algorithm": {"aligntune-trl": ("sft", "grpo")},
+    "reward": {
+        "aligntune-rewards": ("accuracy", "math_accuracy", "length", "structure", "exact_match")
+    },
+    "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward")},
+}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who registered an entry: the entry point's name, and the distribution behind it."""
+
+    name: str
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+RUNTIME_OWNER = Owner("runtime", "registered at run time", "")
+
+
+def import_target(target: object, said_by: str) -> Any:
+    """Import ``"module:attribute"``; any other object is returned as it is.
+
+    Raises:
+        PluginError: if the module or the attribute cannot be imported; names `said_by`.
+    """
+    if not isinstance(target, str):
+        return target
+    module, _, attribute = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"{said_by} points at {target!r}, which cannot be imported: {error}") from error
+    return found
+
+
+@dataclass(frozen=True)
+class Entry(Generic[F]):
+    """One registered implementation: its name, where it is, and what its manifest says of it."""
+
+    kind: str
+    name: str
+    target: object
+    facts: F
+    owner: Owner
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.owner.name}:{self.name}"
+
+    def load(self) -> Any:
+        """Import the target.
+
+        Raises:
+            PluginError: if it cannot be imported; names the distribution.
+        """
+        return import_target(self.target, f"{self.kind} {self.name!r} of {self.owner}")
+
+
+class Registry(Generic[F]):
+    """The entries of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: list[Entry[F]] = []
+
+    def add(self, entry: Entry[F]) -> None:
+        """Add an entry.
+
+        Raises:
+            PluginError: if the same owner registers the same name twice.
+        """
+        if entry.owner is RUNTIME_OWNER:
+            self._entries = [e for e in self._entries if e.qualified != entry.qualified]
+        elif any(e.qualified == entry.qualified and _variant(e) == _variant(entry) for e in self):
+            raise PluginError(f"{entry.owner} registers the {self.kind} {entry.name!r} twice")
+        self._entries.append(entry)
+
+    def remove_owner(self, owner: Owner) -> None:
+        self._entries = [entry for entry in self._entries if entry.owner != owner]
+
+    def __iter__(self) -> Iterator[Entry[F]]:
+        return iter(self._entries)
+
+    def names(self) -> list[str]:
+        return sorted({entry.name for entry in self})
+
+    def owned_by(self, owner: Owner) -> list[str]:
+        return sorted({entry.name for entry in self if entry.owner == owner})
+
+    def matching(self, name: str) -> list[Entry[F]]:
+        """All entries that `name` (bare, alias or `owner:name`) refers to."""
+        owner, _, bare = name.rpartition(":")
+        return [
+            entry
+            for entry in self
+            if (not owner or entry.owner.name == owner or entry.owner.distribution == owner)
+            and (bare == entry.name or bare in getattr(entry.facts, "aliases", ()))
+        ]
+
+    def get(self, name: str, *, backend: str | None = None, notes: str = "") -> Entry[F]:
+        """Return the entry called `name` (for algorithms: on `backend`).
+
+        Raises:
+            NotRegisteredError: names what is available and the install command that would help.
+            ConflictError: if two distributions claim the bare name.
+        """
+        found = self.matching(name)
+        if backend is not None:
+            found = [entry for entry in found if _variant(entry) == backend]
+        if not found:
+            raise NotRegisteredError(self.missing(name, notes))
+        if len(found) > 1:
+            claims = " and ".join(f"{entry.owner} (as {entry.qualified!r})" for entry in found)
+            raise ConflictError(
+                f"{self.kind} {name!r} is claimed by {claims}; write the one you mean in full"
+            )
+        return found[0]
+
+    def missing(self, name: str, notes: str = "") -> str:
+        """The message for a name that is not there."""
+        known = self.names()
+        bare = name.rpartition(":")[2]
+        parts = [f"unknown {self.kind} {name!r}"]
+        install = [d for d, names in PROVIDERS[self.kind].items() if bare in names]
+        close = did_you_mean(bare, {*known, *(n for ns in PROVIDERS[self.kind].values() for n in ns)})
+        if install:
+            parts.append(f"it comes with {install[0]}: pip install {install[0]}")
+        elif close:
+            parts.append(close)
+        parts.append(f"available: {', '.join(known)}" if known else f"no {self.kind} is installed")
+        if not known and not install:
+            brings = " or ".join(f"pip install {d}" for d in PROVIDERS[self.kind])
+            parts.append(brings)
+        if notes:
+            parts.append(notes)
+        return "; ".join(parts)
+
+
+def _variant(entry: Entry[Any]) -> str:
+    return entry.facts.backend if isinstance(entry.facts, AlgorithmFacts) else ""
+
+
+class Registries:
+    """The four registries side by side."""
+
+    def __init__(self) -> None:
+        self.backends: Registry[BackendFacts] = Registry("backend")
+        self.algorithms: Registry[AlgorithmFacts] = Registry("algorithm")
+        self.rewards: Registry[RewardFacts] = Registry("reward")
+        self.evaluators: Registry[EvaluatorFacts] = Registry("evaluator")
+
+    def all(self) -> tuple[Registry[Any], ...]:
+        return (self.backends, self.algorithms, self.rewards, self.evaluators)
+
+    def remove_owner(self, owner: Owner) -> None:
+        for registry in self.all():
+            registry.remove_owner(owner)
