@@ -12,6 +12,8 @@ import nox
 
 nox.options.sessions = ["lint", "typing", "docs", "tests"]
 nox.options.reuse_venv = "yes"
+# pip everywhere, also where uv is installed: the two do not read the same configuration.
+nox.options.default_venv_backend = "virtualenv"
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = "constraints.txt"

@@ -7,9 +7,12 @@ from pathlib import Path
 
 CLOSING = re.compile(r"^=+ (?P<counts>.*) in (?P<seconds>[\d.]+)s\b.* =+$", re.MULTILINE)
 
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+log = COLOUR.sub("", Path(sys.argv[1]).read_text(errors="replace"))
 totals: Counter[str] = Counter()
 seconds = 0.0
-for line in CLOSING.finditer(Path(sys.argv[1]).read_text(errors="replace")):
+for line in CLOSING.finditer(log):
     print(line[0])
     seconds += float(line["seconds"])
     for count, outcome in re.findall(r"(\d+) (\w+)", line["counts"]):
