@@ -1,0 +1,158 @@
+"""From the `rewards` of a configuration to a `Scorer`, before any model is loaded.
+
+A name is looked up among the plugins; `custom` is a function or an importable name in
+`params.reward_function`. What core itself reads in `params` (`reference_column`,
+`shield_threshold`, `shield_value`) stays here; everything else goes to the reward.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import TYPE_CHECKING, Any, Protocol
+
+from packaging.requirements import Requirement
+
+from aligntune.errors import AlignTuneError, ConfigError, PluginError, Problem, UnavailableError
+from aligntune.scoring.adapt import as_reward, load_reward
+from aligntune.scoring.combine import Scorer
+from aligntune.scoring.parts import Clip, Part
+from aligntune.scoring.signature import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from aligntune.facts import RewardFacts
+    from aligntune.plugins import Plugins
+    from aligntune.registry import Entry
+    from aligntune.scoring.protocol import RewardFunction
+
+__all__ = ["RewardSettings", "build_reward", "build_scorer", "missing_packages"]
+
+CUSTOM = "custom"
+
+
+class RewardSettings(Protocol):
+    """What one entry of `rewards` in a configuration says (`aligntune.config.RewardConfig`)."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def clip(self) -> Clip | None: ...
+    @property
+    def shield(self) -> bool: ...
+
+
+def build_scorer(
+    configs: Sequence[RewardSettings], plugins: Plugins, columns: Iterable[str] | None = None
+) -> Scorer:
+    """Build the weighted sum that a configuration asks for.
+
+    `columns` are those of the data; with None, what the rewards require of them is not checked.
+
+    Raises:
+        NotRegisteredError: if a name is not there. ConflictError: if two distributions claim it.
+        UnavailableError: if a reward needs a package that is not installed, with the command.
+        ConfigError: if an entry is wrong. PluginError: if a reward cannot be imported.
+        DataError: if the data lack what a reward requires.
+    """
+    parts = [_part(config, f"rewards[{i}]", plugins) for i, config in enumerate(configs)]
+    scorer = Scorer(parts)
+    if columns is not None:
+        scorer.check(columns)
+    return scorer
+
+
+def build_reward(
+    name: str, params: Mapping[str, Any], plugins: Plugins
+) -> tuple[str, RewardFunction]:
+    """The reward called `name`, made with its parameters, and the name to show for it.
+
+    Raises:
+        AlignTuneError: as `build_scorer` says, but for what concerns data.
+    """
+    if name == CUSTOM and "reward_function" in params:
+        rest = {key: value for key, value in params.items() if key != "reward_function"}
+        given = params["reward_function"]
+        function = load_reward(given) if isinstance(given, str) else given
+        shown = getattr(function, "name", "") or name_of(function)
+        return shown, as_reward(function, shown, rest)
+    if name == CUSTOM and not plugins.rewards.matching(CUSTOM):
+        raise ConfigError(
+            "a custom reward needs params.reward_function: a function, or the importable name "
+            '"package.module:name" of one'
+        )
+    entry = plugins.find(plugins.rewards, name)
+    if missing := missing_packages(entry.facts):
+        command = f': pip install "{entry.facts.install}"' if entry.facts.install else ""
+        raise UnavailableError(
+            f"reward {entry.name!r} needs {', '.join(missing)}, which is not installed{command}"
+        )
+    return entry.name, as_reward(_loaded(entry), entry.name, params)
+
+
+def missing_packages(facts: RewardFacts) -> list[str]:
+    """The requirements of a reward that the installed packages do not meet, from metadata."""
+    return [text for text in facts.packages if not _installed(Requirement(text))]
+
+
+def _installed(requirement: Requirement) -> bool:
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return True
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return requirement.specifier.contains(version, prereleases=True)
+
+
+def _loaded(entry: Entry[RewardFacts]) -> Any:
+    try:
+        return entry.load()
+    except AlignTuneError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"reward {entry.name!r} of {entry.owner} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
+    params = dict(config.params)
+    own = {key: params.pop(key) for key in _OWN_PARAMS if key in params}
+    if not config.shield and (useless := sorted(set(own) - {"reference_column"})):
+        raise ConfigError(
+            Problem(
+                f"{path}.params.{useless[0]}",
+                f"has no effect on reward {str(config.type)!r} without shield",
+                hint="set shield: true, or leave it out",
+            )
+        )
+    name, reward = _placed(path, str(config.type), params, plugins)
+    try:
+        return Part(name, reward, config.weight, config.clip, config.shield, **own)
+    except ConfigError as error:
+        raise _at(path, error) from error
+
+
+_OWN_PARAMS = ("reference_column", "shield_threshold", "shield_value")
+
+
+def _placed(
+    path: str, name: str, params: Mapping[str, Any], plugins: Plugins
+) -> tuple[str, RewardFunction]:
+    try:
+        return build_reward(name, params, plugins)
+    except ConfigError as error:
+        raise _at(path, error) from error
+
+
+def _at(path: str, error: ConfigError) -> ConfigError:
+    """The same problems, with the place in the configuration where they stand."""
+    return ConfigError(
+        [Problem(p.path or path, p.message, p.where, p.hint) for p in error.problems]
+    )

@@ -1,0 +1,205 @@
+"""What a reward is: a batch of completions in, one number (or None) per completion out.
+
+A reward is an object with a name, facts about itself, and `compute` for one text or `compute_batch`
+for many. Authors write whichever is natural; the other follows from it. Everything that turns other
+forms into this one is in `aligntune.scoring.adapt`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from aligntune.errors import DataError, RewardError
+from aligntune.scoring.conversation import prompt_text
+from aligntune.scoring.signature import Accepts
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Mapping, Sequence
+
+__all__ = ["ENGINE_COLUMNS", "RewardBatch", "RewardFunction", "SampleError", "run_async"]
+
+T = TypeVar("T")
+
+# What a trainer always brings, so no data column is needed for it.
+ENGINE_COLUMNS = frozenset({"prompt", "messages", "completion_ids", "step"})
+
+
+@dataclass(frozen=True)
+class RewardBatch:
+    """Completions to score, and what is known about each; sequences have one item per completion.
+
+    `texts`: the completions as text. `messages`: the completions as message lists, if they are.
+    `prompts`: the prompts as the data have them, text or messages.
+    `references`: what each completion is compared with. `columns`: the other columns of the data.
+    `completion_ids`: token ids. `step`: the optimiser step of the training run.
+    `extras`: other things the trainer hands over, which are not per completion.
+    """
+
+    texts: Sequence[str]
+    prompts: Sequence[Any] | None = None
+    references: Sequence[Any] | None = None
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    completion_ids: Sequence[Sequence[int]] | None = None
+    messages: Sequence[Any] | None = None
+    step: int | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given = {
+            "prompts": self.prompts,
+            "references": self.references,
+            "completion_ids": self.completion_ids,
+            "messages": self.messages,
+            **self.columns,
+        }
+        for name, values in given.items():
+            if values is not None and len(values) != len(self.texts):
+                raise DataError(
+                    f"{name!r} holds {len(values)} values for {len(self.texts)} completions; it "
+                    "must hold one for each"
+                )
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def offered(self) -> dict[str, Sequence[Any]]:
+        """Everything known about each completion beside its text, under the names rewards use."""
+        known: dict[str, Sequence[Any]] = dict(self.columns)
+        if self.prompts is not None:
+            known["prompt"] = [prompt_text(prompt) for prompt in self.prompts]
+        if self.references is not None:
+            known["reference"] = self.references
+        if self.completion_ids is not None:
+            known["completion_ids"] = self.completion_ids
+        if self.messages is not None:
+            known["messages"] = self.messages
+        if self.step is not None:
+            known["step"] = [self.step] * len(self)
+        return known
+
+    def calls(self, accepts: Accepts, said_by: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """For each completion, its text and the keywords that a callable takes.
+
+        Raises:
+            DataError: if it requires something that this batch does not hold.
+        """
+        columns = accepts.pick(self.offered())
+        if missing := sorted(accepts.required - set(columns)):
+            raise DataError(
+                f"{said_by} needs {', '.join(map(repr, missing))}; there is "
+                f"{', '.join(sorted(self.offered())) or 'nothing but the text'}"
+            )
+        for index, text in enumerate(self.texts):
+            yield text, {name: values[index] for name, values in columns.items()}
+
+
+class SampleError(RewardError):
+    """A reward raised on one completion; `index` says which, `__cause__` holds what it raised."""
+
+    def __init__(self, name: str, index: int, error: Exception) -> None:
+        super().__init__(
+            f"reward {name!r} raised {type(error).__name__} on sample {index}: {error}"
+        )
+        self.index = index
+
+
+class RewardFunction:
+    """Base of rewards; parameters come through the constructor.
+
+    Override `compute(self, text, reference=None, **columns)`, declaring the columns it reads, or
+    `compute_batch`, or `acompute_batch`. Return None where the reward does not apply to a row;
+    raise what Python raises when something is wrong: the engine names the reward and the sample.
+
+    `name`: what it is called in logs. `version`: changes when its values change.
+    `requires`: what the data must bring: `"reference"`, or names of columns.
+    `range`: lowest and highest value; what is the completion's own fault (it cannot be parsed, it
+    runs out of time) earns the lowest. `deterministic`: the same input always gives the same value.
+    `cost`: `"inline"` (microseconds), `"process"` (works in processes of its own) or `"model"`.
+    """
+
+    name: str = ""
+    version: str = "1"
+    requires: frozenset[str] = frozenset()
+    range: tuple[float, float] = (float("-inf"), float("inf"))
+    deterministic: bool = True
+    cost: Literal["inline", "process", "model"] = "inline"
+
+    methods: ClassVar[tuple[str, ...]] = ("compute", "compute_batch", "acompute_batch")
+
+    @property
+    def label(self) -> str:
+        """The name, or that of the class where none is set."""
+        return self.name or type(self).__name__
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the data must bring: `requires`, and what `compute` declares without a default."""
+        declared = self.accepts.required if self._overrides("compute") else frozenset()
+        return (self.requires | declared) - ENGINE_COLUMNS
+
+    # `*args, **kwargs` lets a subclass declare just the columns that it reads.
+    def compute(self, text: str, *args: Any, **kwargs: Any) -> float | None:
+        """Score one completion; None means that the reward does not apply to this row."""
+        raise NotImplementedError(f"{type(self).__name__} scores whole batches; call compute_batch")
+
+    def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
+        """Score a batch, one value per completion; by default `compute` on each.
+
+        Raises:
+            SampleError: if `compute` raises.
+            DataError: if `compute` requires something that the batch does not hold.
+        """
+        if self._overrides("acompute_batch") and not self._overrides("compute"):
+            return run_async(self.acompute_batch(batch))
+        values: list[float | None] = []
+        for index, (text, columns) in enumerate(batch.calls(self.accepts, self.label)):
+            try:
+                values.append(self.compute(text, **columns))
+            except Exception as error:
+                raise SampleError(self.label, index, error) from error
+        return values
+
+    async def acompute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
+        """Score a batch without blocking; override it where a reward waits for something."""
+        return self.compute_batch(batch)
+
+    @cached_property
+    def accepts(self) -> Accepts:
+        """What `compute` takes beside the text, read once."""
+        return Accepts.read(self.compute, self.label)
+
+    @classmethod
+    def _overrides(cls, method: str) -> bool:
+        return getattr(cls, method) is not getattr(RewardFunction, method)
+
+    @classmethod
+    def scores(cls) -> bool:
+        """Whether this class has a way to score."""
+        return any(cls._overrides(method) for method in cls.methods)
+
+
+def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; inside a running event loop, in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(coroutine))
+        except BaseException as error:  # noqa: BLE001 - carried over to the calling thread
+            failure.append(error)
+
+    thread = threading.Thread(target=work, name="aligntune-reward")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]

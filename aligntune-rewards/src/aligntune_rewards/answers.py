@@ -1,0 +1,157 @@
+r"""Finds the final answer in a completion, and compares answers exactly.
+
+Where an answer is declared formally (`\boxed{…}`, `<answer>…</answer>`) every declaration counts,
+so that naming several candidates earns nothing; of what is less formal, only the last counts.
+Numbers are compared as fractions: 0.5 is 1/2, and 0.3 is not 0.30000001. Nothing here evaluates an
+expression; `math_accuracy` does that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+
+__all__ = ["boxed", "candidates", "last_number", "parse_number", "references_of", "same_answer"]
+
+# Longer digit strings are no answers, and exact arithmetic on them could be made to take for ever.
+_LONGEST_NUMBER = 400
+_LARGEST_EXPONENT = 400
+
+_BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+# `#### 72` anywhere, `#### Paris` on the last line; elsewhere it is a heading.
+_HASHES = re.compile(r"####[ \t]*((?=\W{0,4}[0-9])[^\n]+|[^\n]+(?=\s*\Z))")
+_PROSE = re.compile(r"\banswer(?:\s+is|\s*[:=])\s*:?\s*([^\n]+)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
+_FORMATTING = " \t\r\n*_`$"
+
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_NUMBER = re.compile(rf"([-+]?)\s*[$€£¥]?\s*({_DECIMAL})(?:\s*/\s*({_DECIMAL}))?\s*(%?)")
+_IN_TEXT = re.compile(rf"(?<![\w.])[-+]?[$€£¥]?{_DECIMAL}(?:/{_DECIMAL})?(?![0-9])\s?%?")
+_HAS_DIGIT = re.compile("[0-9]")
+_FRAC = re.compile(r"\\[dt]?frac\{\s*([0-9]+)\s*\}\{\s*([0-9]+)\s*\}")
+_PLAIN = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
+
+
+def boxed(text: str) -> list[str]:
+    r"""The contents of every complete `\boxed{…}`, in order; of nested ones, the outermost."""
+    found: list[tuple[int, str]] = []
+    opened: list[tuple[int, int] | None] = []
+    for token in _BRACES.finditer(text):
+        if token.group().endswith("{") and token.group() != r"\{":
+            box = (token.start(), token.end()) if len(token.group()) > 1 else None
+            opened.append(box)
+        elif token.group() == "}" and opened and (box := opened.pop()) is not None:
+            while found and found[-1][0] > box[0]:
+                found.pop()
+            found.append((box[0], text[box[1] : token.start()].strip()))
+    return [content for _, content in found]
+
+
+def candidates(text: str, *, numeric: bool = False) -> list[str]:
+    r"""The final answers that a completion declares, each once, in order.
+
+    Every `\boxed{…}`; or else every `<answer>…</answer>`; or else the last `#### …` or "the answer
+    is …", whichever comes later (with `numeric`, of those that hold a digit). An empty list means
+    that none is declared.
+    """
+    for declared in (boxed(text), _TAG.findall(text)):
+        if declared:
+            return list(dict.fromkeys(answer.strip() for answer in declared))
+    said = [(match.start(), match[1]) for match in _HASHES.finditer(text)]
+    said += [(m.start(), _SENTENCE_END.split(m[1], maxsplit=1)[0]) for m in _PROSE.finditer(text)]
+    said = [(at, answer) for at, answer in said if not numeric or _HAS_DIGIT.search(answer)]
+    return [max(said)[1].strip()] if said else []
+
+
+def references_of(reference: object) -> list[str]:
+    r"""The right answers that a reference holds: itself, or each of a list.
+
+    Of a worked solution (`… #### 72`, `… \boxed{72}`) the final answer; of any other text, all.
+    """
+    if isinstance(reference, list | tuple):
+        return [answer for item in reference for answer in references_of(item)]
+    text = str(reference)
+    for found in (boxed(text), _HASHES.findall(text)):
+        if found:
+            return [found[-1].strip()]
+    return [text.strip()]
+
+
+def parse_number(text: str) -> tuple[Fraction, bool] | None:
+    r"""The number that a text is, exactly, and whether a percent sign follows; None if it is none.
+
+    It reads a sign, a currency sign, separators of thousands (`1,234`, `1{,}234`), decimals,
+    exponents, `3/4`, `\frac{3}{4}` and `%`. Anything more, such as a unit, makes it no number.
+    """
+    plain = _FRAC.sub(r"\1/\2", _cleaned(text))
+    if len(plain) > _LONGEST_NUMBER:
+        return None
+    match = _NUMBER.fullmatch(plain)
+    if match is None:
+        return None
+    sign, above, below, percent = match.groups()
+    numerator, denominator = _fraction(above), _fraction(below or "1")
+    if numerator is None or not denominator:
+        return None
+    value = numerator / denominator
+    return (-value if sign == "-" else value), bool(percent)
+
+
+def same_answer(answer: str, reference: str, *, tolerance: float = 0.0) -> bool:
+    """Whether an answer is the reference.
+
+    If the reference is a number, the answer must be that number, or hold exactly one number, which
+    is it (`72 dollars` for 72): units are not interpreted. Where only one of the two carries a
+    percent sign, 50% is both 50 and 1/2. `tolerance` is the largest difference allowed.
+    Otherwise the texts must agree but for case, spaces, formatting and a full stop at the end.
+    """
+    wanted = parse_number(reference)
+    if wanted is None:
+        return _words(answer) == _words(reference) != ""
+    given = parse_number(answer) or _only_number(answer)
+    return given is not None and _equal(given, wanted, Fraction(tolerance))
+
+
+def last_number(text: str) -> str | None:
+    """The last number in a text, as it is written there."""
+    found = _IN_TEXT.findall(_cleaned(text))
+    return found[-1] if found else None
+
+
+def _only_number(text: str) -> tuple[Fraction, bool] | None:
+    found = _IN_TEXT.findall(_cleaned(text))
+    return parse_number(found[0]) if len(found) == 1 else None
+
+
+def _equal(given: tuple[Fraction, bool], wanted: tuple[Fraction, bool], within: Fraction) -> bool:
+    (value, percent), (right, right_percent) = given, wanted
+    near = abs(value - right) <= within
+    if percent == right_percent:
+        return near
+    return near or abs(value - right * (Fraction(100) if percent else Fraction(1, 100))) <= within
+
+
+def _fraction(digits: str) -> Fraction | None:
+    _, _, exponent = digits.lower().partition("e")
+    if exponent and abs(int(exponent)) > _LARGEST_EXPONENT:
+        return None
+    return Fraction(digits.replace(",", ""))
+
+
+def _cleaned(text: str) -> str:
+    r"""Plain signs for typographic ones, LaTeX's `{,}` and `\,` away, formatting off the ends."""
+    plain = text.translate(_PLAIN).replace("{,}", ",").replace(r"\,", "").replace(r"\!", "")
+    for wrapped in (r"\(", r"\)", r"\[", r"\]"):
+        plain = plain.replace(wrapped, " ")
+    plain = plain.replace(r"\%", "%").replace(r"\$", "$").strip(_FORMATTING.replace("$", ""))
+    if plain.startswith("$") and plain.endswith("$") and len(plain) > 1:
+        plain = plain[1:-1]
+    return plain.strip().rstrip(".")
+
+
+def _words(text: str) -> str:
+    words = unicodedata.normalize("NFC", text.translate(_PLAIN)).strip(_FORMATTING)
+    return " ".join(words.removesuffix(".").strip(_FORMATTING).casefold().split())

@@ -1,0 +1,116 @@
+r"""The program that compares mathematical answers, run in a process of its own by `math_accuracy`.
+
+Requests: `{"gold": …, "answers": […] or null, "text": …, "seconds": …}`. Answers: `{"verdict": …}`
+with `"right"`, `"wrong"`, `"hedged"` (some of the answers are right), `"no answer"`, or `"no gold"`
+(the reference cannot be parsed). It imports nothing of AlignTune, so that it starts quickly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["judge", "main"]
+
+_MEMORY_BYTES = 4 << 30
+_MATHS = re.compile(r"\$|\\\(|\\\[|\\boxed")
+_PROSE = re.compile(r"[A-Za-z0-9]\s+[A-Za-z]{2,}|[A-Za-z]{2,}\s+\S")
+
+
+@lru_cache(maxsize=1024)
+def _gold(text: str) -> list[Any]:
+    from math_verify import parse
+
+    plain = re.sub(r"\\[A-Za-z]+", "", text)
+    if not text or _MATHS.search(text) or _PROSE.search(plain):
+        parsed = parse(text, parsing_timeout=None)
+        if parsed or not text:
+            return list(parsed)
+    return list(parse(f"${text}$", parsing_timeout=None))
+
+
+def _is_right(gold: list[Any], answer: list[Any]) -> bool:
+    from math_verify import verify
+
+    # The gold answer comes first: verify is not symmetric.
+    return bool(verify(gold, answer, timeout_seconds=None))
+
+
+def judge(gold: str, answers: list[str] | None, text: str) -> str:
+    """The verdict on the declared answers of a completion, or, if it declares none, on its text."""
+    from math_verify import parse
+
+    wanted = _gold(gold)
+    if not wanted:
+        return "no gold"
+    if answers is None:
+        parsed = [parse(text, parsing_timeout=None)]
+    else:
+        parsed = [parse(f"\\boxed{{{answer}}}", parsing_timeout=None) for answer in answers]
+    if not any(parsed):
+        return "no answer"
+    right = [_is_right(wanted, answer) for answer in parsed]
+    return "right" if all(right) else "hedged" if any(right) else "wrong"
+
+
+def _limit_memory() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the system end this process if it runs on, should its parent be gone by then."""
+    if sys.platform != "win32":
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        soft = int(used.ru_utime + used.ru_stime + seconds) + 2
+        soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    # What a library prints must not get between the answers.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.path[:] = sys.path[1:]  # this file's folder, whose names are submodules of a package
+
+    def say(message: object) -> None:
+        out.write(json.dumps(message) + "\n")
+        out.flush()
+
+    try:
+        import logging
+
+        import math_verify
+
+        logging.disable(logging.WARNING)
+        math_verify.verify(math_verify.parse("$1$", parsing_timeout=None), 1, timeout_seconds=None)
+    except ImportError as error:
+        say({"error": f"{error}"})
+        return
+    _limit_memory()
+    say({"ready": True})
+    for line in sys.stdin:
+        request = json.loads(line)
+        _limit_time(request["seconds"])
+        try:
+            verdict = judge(request["gold"], request["answers"], request["text"])
+        except (Exception, RecursionError, MemoryError):  # noqa: BLE001 - whatever sympy raises
+            verdict = "unparseable"
+        say({"verdict": verdict})
+
+
+if __name__ == "__main__":
+    main()
