@@ -83,6 +83,11 @@ def save_resolved(plan: Plan, path: Path) -> Path:
     return path
 
 
+def _redacted(path: str, value: Any) -> Any:
+    name = path.rpartition(".")[2]
+    return redact({name: value})[name]
+
+
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
     """The plan as plain data, secrets redacted: for `plan --json` and the run directory."""
     return {
@@ -94,13 +99,12 @@ def plan_as_dict(plan: Plan) -> dict[str, Any]:
         "values": [
             {
                 "path": value.path,
-                "value": redact({value.path.rpartition(".")[2]: _plain(value.value)})[
-                    value.path.rpartition(".")[2]
-                ],
+                "value": _redacted(value.path, _plain(value.value)),
                 "origin": value.origin,
                 "destination": value.destination,
-                "used": value.used,
             }
             for value in plan.values
+            if value.used
         ],
+        "refused": [{"path": v.path, "why": v.destination} for v in plan.values if not v.used],
     }

@@ -1,0 +1,8 @@
+"""Small real models and data, made here and never downloaded: for tests, and for the quickstart."""
+
+from __future__ import annotations
+
+from aligntune.testing.data import addition_rows, write_jsonl
+from aligntune.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
+
+__all__ = ["CHAT_TEMPLATE", "addition_rows", "make_model", "make_tokenizer", "write_jsonl"]

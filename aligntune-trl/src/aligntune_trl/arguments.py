@@ -1,0 +1,48 @@
+"""From a plan to the arguments of a trainer: what the parameter table says, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aligntune.enums import PrecisionType
+from aligntune.plan.parameters import To
+
+if TYPE_CHECKING:
+    from aligntune.plan import Plan
+    from aligntune.run import RunDirectory
+
+__all__ = ["argument_values", "trainer_arguments"]
+
+
+def argument_values(plan: Plan, owner: str) -> dict[str, Any]:
+    """The arguments of `owner` (such as `GRPOConfig`), as the table of the plan maps them."""
+    arguments: dict[str, Any] = {}
+    for value in plan.values:
+        use = plan.table.use(value.path)
+        if not isinstance(use, To) or use.owner != owner or not value.used:
+            continue
+        converted = value.value if use.convert is None else use.convert(value.value)
+        if converted is None and use.drop_none:
+            continue
+        arguments[use.argument] = getattr(converted, "value", converted)
+    return arguments
+
+
+def trainer_arguments(plan: Plan, owner: str, run: RunDirectory, device: str) -> dict[str, Any]:
+    """Every argument of the trainer's configuration class.
+
+    The three precision switches are always set: TRL reads an unset bf16 as True. Progress is shown
+    by our own callback, so transformers' bar stays off.
+    """
+    train, precision = plan.config.train, plan.config.model.precision
+    return {
+        **argument_values(plan, owner),
+        "output_dir": str(run.checkpoints),
+        "run_name": plan.config.logging.run_name or run.path.name,
+        "warmup_steps": train.warmup_steps or train.warmup_ratio,
+        "bf16": precision is PrecisionType.BF16,
+        "fp16": precision is PrecisionType.FP16,
+        "use_cpu": device == "cpu",
+        "disable_tqdm": True,
+        "log_level": plan.config.logging.log_level.lower(),
+    }

@@ -1,0 +1,132 @@
+"""The TRL backend: says how a policy is loaded. The trainers here load it and hand it to TRL."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligntune.enums import PrecisionType
+from aligntune.errors import ConfigError, Problem
+from aligntune_trl.arguments import argument_values
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from aligntune.plan import Plan
+
+__all__ = ["Policy", "TRLBackend", "load_tokenizer", "torch_dtype"]
+
+logger = logging.getLogger("aligntune")
+
+
+@dataclass
+class Policy:
+    """What a TRL trainer is given as its model.
+
+    `model` is a name or folder that TRL loads with `init_kwargs` (the reference model too), or a
+    loaded model; `peft` is the adapter that TRL adds, or None when the model has it or needs none.
+    """
+
+    model: str | PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    init_kwargs: dict[str, Any] | None = None
+    peft: LoraConfig | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class TRLBackend:
+    """Plain TRL."""
+
+    name = "trl"
+
+    def prepare(self, plan: Plan) -> None:
+        """Nothing to prepare: TRL patches no other library."""
+
+    def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Policy:
+        """Say how TRL is to load the policy.
+
+        Raises:
+            ConfigError: if the model is a folder that is not there.
+        """
+        config = plan.config
+        lora = argument_values(plan, "LoraConfig")
+        peft = None
+        if config.model.peft_enabled:
+            from peft import LoraConfig
+
+            peft = LoraConfig(task_type="CAUSAL_LM", **lora)
+        init_kwargs = {
+            **config.model.model_init_kwargs,
+            "dtype": torch_dtype(config.model.precision),
+            "trust_remote_code": config.model.trust_remote_code,
+            **argument_values(plan, "model_init_kwargs"),
+        }
+        return Policy(config.model.name_or_path, tokenizer, init_kwargs, peft)
+
+
+def torch_dtype(precision: PrecisionType) -> str:
+    """The dtype of the weights. fp16 trains float32 weights under autocast: a gradient scaler
+    cannot unscale float16 gradients."""
+    return "bfloat16" if precision is PrecisionType.BF16 else "float32"
+
+
+def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of the model, with the chat template that the configuration sets.
+
+    Raises:
+        ConfigError: if there is no such model or it brings no tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    model = plan.config.model
+    check_model_path(plan)
+    more = {} if padding_side is None else {"padding_side": padding_side, "truncation_side": "left"}
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            model.name_or_path,
+            revision=model.revision or "main",
+            trust_remote_code=model.trust_remote_code,
+            **more,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise model_error(plan, error) from error
+    if plan.config.chat_template is not None:
+        tokenizer.chat_template = plan.config.chat_template
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def check_model_path(plan: Plan) -> None:
+    """Refuse a local path that holds no model.
+
+    Raises:
+        ConfigError: names the path, and what a model folder holds.
+    """
+    name = plan.config.model.name_or_path
+    path = Path(name).expanduser()
+    local = path.is_absolute() or name.startswith(("./", "../", "~")) or path.exists()
+    if not local:
+        return
+    where = plan.config.origins.get("model.name_or_path", "")
+    if not path.exists():
+        raise ConfigError(Problem("model.name_or_path", f"there is no folder {name!r}", where))
+    if not (path / "config.json").is_file():
+        raise ConfigError(
+            Problem("model.name_or_path", f"{name!r} holds no model: config.json is missing", where)
+        )
+
+
+def model_error(plan: Plan, error: Exception) -> ConfigError:
+    """What went wrong when a model or tokenizer was loaded, as an error of ours."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    said = lines[0] if lines else type(error).__name__
+    hint = ""
+    if "trust_remote_code" in str(error):
+        hint = "it comes with code of its own; after reading it, set `model.trust_remote_code: true`"
+    name = plan.config.model.name_or_path
+    where = plan.config.origins.get("model.name_or_path", "")
+    return ConfigError(Problem("model.name_or_path", f"{name!r} cannot be loaded: {said}", where, hint))

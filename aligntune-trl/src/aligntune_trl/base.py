@@ -1,0 +1,226 @@
+"""How a run goes on TRL, whatever the algorithm: rewards, data, tokenizer, model, training, report.
+
+A trainer of an algorithm says which TRL trainer it is and how its data and arguments are made; it
+holds no training loop. What a backend does differently is in the backend's `load`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligntune.core.trainer_base import TrainerBase
+from aligntune.data import Prepared, prepare
+from aligntune.errors import AlignTuneError, ConfigError, RunError
+from aligntune.evaluation import EvaluationSettings
+from aligntune.evaluation import Prepared as Measurement
+from aligntune.evaluation import prepare as prepare_evaluation
+from aligntune.hardware import Hardware
+from aligntune.run import RunDirectory
+from aligntune.run.recorded import recorded
+from aligntune_trl.arguments import trainer_arguments
+from aligntune_trl.backend import Policy, load_tokenizer, model_error
+from aligntune_trl.callbacks import EvaluationCallback, MetricsCallback, ProgressCallback
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, Trainer
+
+    from aligntune.evaluation import Metric
+    from aligntune.plan import Plan
+
+__all__ = ["TRLTrainer"]
+
+logger = logging.getLogger("aligntune")
+
+
+class TRLTrainer(TrainerBase):
+    """Base of the trainers on TRL.
+
+    Attributes:
+        trainer: the TRL trainer, once the run has been set up; None before.
+        run: the run directory.
+    """
+
+    owner: str  # the TRL configuration class, as parameter tables name it
+    padding_side: str | None = None
+
+    def __init__(self, plan: Plan, backend: Any) -> None:
+        super().__init__(plan, backend)
+        self.run = RunDirectory(Path(self.config.logging.output_dir))
+        self.trainer: Trainer | None = None
+        self.data: Prepared | None = None
+        self.eval_data: Prepared | None = None
+        self._measurement: Measurement | None = None
+        self._progress = ProgressCallback()
+        self._training = False
+
+    @abstractmethod
+    def make_trainer(
+        self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
+    ) -> Trainer:
+        """Build the TRL trainer from what was loaded."""
+
+    def prepare_data(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Read and check training and evaluation rows."""
+        contract = self.plan.algorithm.facts.data
+        keep = self.plan.algorithm.facts.kind == "rl"
+        self.data = prepare(self.config.datasets, contract, keep_columns=keep)
+        if self.config.eval_datasets:
+            self.eval_data = prepare(self.config.eval_datasets, contract, keep_columns=True)
+        self._measurement = self._prepare_measurement()
+
+    def setup(self) -> Trainer:
+        """Load everything, in the order in which mistakes are cheapest; the second call is free."""
+        if self.trainer is not None:
+            return self.trainer
+        tokenizer = load_tokenizer(self.plan, padding_side=self.padding_side)
+        self.prepare_data(tokenizer)
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(self.run.logs)
+        arguments = trainer_arguments(self.plan, self.owner, self.run, Hardware.detect().device)
+        try:
+            policy = self.backend.load(self.plan, tokenizer)
+            self.trainer = self.make_trainer(policy, arguments | policy.arguments, self._callbacks())
+        except AlignTuneError:
+            raise
+        except OSError as error:
+            raise model_error(self.plan, error) from error
+        except (ValueError, TypeError, ImportError) as error:
+            raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
+        for ours in ("PrinterCallback", "ProgressCallback"):
+            for callback in list(self.trainer.callback_handler.callbacks):
+                if type(callback).__name__ == ours and callback is not self._progress:
+                    self.trainer.remove_callback(callback)
+        processes = self.trainer.args.world_size
+        if processes != self.config.distributed.num_processes:
+            asked = self.config.distributed.num_processes
+            raise ConfigError(f"{processes} processes are running and distributed.num_processes is {asked}")
+        return self.trainer
+
+    def _callbacks(self) -> list[Any]:
+        callbacks: list[Any] = [MetricsCallback(self.run)]
+        if not self.config.logging.disable_tqdm:
+            callbacks.append(self._progress)
+        if self._measurement is not None:
+            callbacks.append(EvaluationCallback(self._measure_during))
+        for more in self.plan.plugins.hook.aligntune_trainer_callbacks(plan=self.plan, run=self.run):
+            callbacks.extend(more or ())
+        return callbacks
+
+    def train(self, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
+        """Train, evaluate, and leave a complete run directory."""
+        logging.getLogger("aligntune").setLevel(self.config.logging.log_level)
+        self.run = RunDirectory.create(self.run.path, overwrite=overwrite, resume=resume)
+        checkpoint = self.run.last_checkpoint() if resume else None
+        with recorded(self.run, self.plan):
+            trainer = self.setup()
+            if checkpoint is not None:
+                self.run.truncate_after(int(checkpoint.name.rpartition("-")[2]))
+                logger.info("resuming from %s", checkpoint)
+            elif self.config.evaluation.before_training:
+                self.measure("before")
+            try:
+                self._training = True
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            finally:
+                self._training = False
+                self._progress.close()
+            self.measure("after")
+            self.save_model()
+        return self.run
+
+    def _measure_during(self) -> None:
+        if self._training:
+            self.measure("during")
+
+    def _prepare_measurement(self) -> Measurement | None:
+        """Resolve the evaluators and check the rows for them, before any model loads."""
+        wanted = self.config.evaluation
+        if not wanted.evaluators:
+            return None
+        if self.eval_data is None:
+            raise ConfigError("evaluators are set and there is no data for them: set `eval_datasets`")
+        settings = EvaluationSettings(
+            batch_size=wanted.batch_size,
+            max_new_tokens=wanted.max_new_tokens,
+            temperature=wanted.temperature,
+            top_p=wanted.top_p,
+            max_samples=wanted.max_samples,
+            seed=self.config.train.seed,
+        )
+        return prepare_evaluation(
+            list(self.eval_data.rows), wanted.evaluators, settings, self.plan.plugins
+        )
+
+    def measure(self, when: str) -> list[Metric]:
+        """Run the configured evaluators and write down what they found.
+
+        Args:
+            when: `"before"`, `"during"` or `"after"` training.
+        """
+        trainer = self.setup()
+        if self._measurement is None or self.eval_data is None:
+            return []
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        found = self._measurement.run(model, trainer.processing_class)
+        place = {
+            "step": trainer.state.global_step,
+            "when": when,
+            "dataset": ", ".join(report.name for report in self.eval_data.reports),
+        }
+        for metric in found.metrics:
+            self.run.append_jsonl(self.run.evaluation, {**place, **metric.as_dict()})
+            logger.info("%s training: %s", when, metric)
+        return list(found.metrics)
+
+    def evaluate(self) -> dict[str, float]:
+        """The trainer's own evaluation (such as `eval_loss`) and the configured evaluators."""
+        trainer = self.setup()
+        if self.eval_data is None:
+            raise ConfigError("there is no evaluation data: set `eval_datasets: [{name: ...}]`")
+        own = {k: float(v) for k, v in trainer.evaluate().items() if isinstance(v, (int, float))}
+        if self._measurement is None:
+            return own
+        found = self._measurement.run(
+            trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class
+        )
+        return own | found.values()
+
+    def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:
+        """Complete prompts (strings, or lists of chat messages), in order.
+
+        Args:
+            generation: fields of `EvaluationSettings`, such as `max_new_tokens` or `temperature`.
+        """
+        from aligntune_trl.generation import complete
+
+        trainer = self.setup()
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        return complete(model, trainer.processing_class, prompts, **generation)
+
+    def save_model(self, path: str | Path | None = None) -> str:
+        """Save model (or adapter) and tokenizer; return the folder."""
+        trainer = self.setup()
+        target = Path(path) if path is not None else self.run.model
+        trainer.save_model(str(target))
+        return str(target)
+
+    def push_to_hub(self, repo_id: str, *, token: str | None = None, private: bool = False) -> str:
+        """Upload model and tokenizer to the hub; return the address.
+
+        Raises:
+            RunError: if the hub refuses; the token is never part of the message.
+        """
+        from huggingface_hub.errors import HfHubHTTPError
+
+        trainer = self.setup()
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        try:
+            address = model.push_to_hub(repo_id, token=token, private=private)
+            trainer.processing_class.push_to_hub(repo_id, token=token, private=private)
+        except (HfHubHTTPError, OSError) as error:
+            raise RunError(f"pushing to {repo_id!r} failed: {type(error).__name__}: {error}") from error
+        return str(address)

@@ -1,0 +1,172 @@
+"""Batch arithmetic: which numbers fit together, in checks and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from aligntune.errors import Problem
+
+if TYPE_CHECKING:
+    from aligntune.config import RunConfig
+    from aligntune.hardware import Hardware
+
+__all__ = [
+    "check_checkpoints",
+    "check_groups",
+    "check_lengths",
+    "check_processes",
+    "default_batch",
+    "default_eval_batch",
+    "default_group",
+    "grpo_lines",
+    "prompt_limit",
+    "sft_lines",
+]
+
+GROUP = 8  # completions per prompt when neither they nor the batch were set (TRL's default)
+
+
+def _rollout(config: RunConfig) -> int:
+    """Completions generated at once over all devices."""
+    train = config.train
+    step = train.per_device_batch_size * train.gradient_accumulation_steps
+    return train.rollout_batch_size or step * config.distributed.num_processes
+
+
+def default_batch(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    """With neither batch nor accumulation set, the batch holds one whole group."""
+    train = config.train
+    if {"gradient_accumulation_steps", "rollout_batch_size"} & train.model_fields_set:
+        return None
+    group = train.num_generations or GROUP
+    return group, f"one group of {group} completions"
+
+
+def default_group(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    """The batch size, as documented, where it is a group; else the largest group that fits."""
+    rollout, batch = _rollout(config), config.train.per_device_batch_size
+    if batch >= 2 and rollout % batch == 0:
+        return batch, "the batch size"
+    fitting = [size for size in range(2, GROUP + 1) if rollout % size == 0]
+    if fitting:
+        return fitting[-1], f"the largest group up to {GROUP} that divides {rollout} completions"
+    return (rollout, "all completions made at once") if rollout >= 2 else None
+
+
+def default_eval_batch(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    group = config.train.num_generations
+    return (group, "one group of completions") if group else None
+
+
+def check_groups(config: RunConfig) -> Iterable[Problem]:
+    """A group must be whole: at least two completions, dividing what is generated at once."""
+    train = config.train
+    step = train.per_device_batch_size * config.distributed.num_processes
+    rollout, group = _rollout(config), train.num_generations
+    if rollout % step:
+        lower = max(step, rollout // step * step)
+        yield Problem(
+            "train.rollout_batch_size",
+            f"{rollout} completions cannot be split into batches of {step}",
+            hint=f"use a multiple of {step}, such as {lower} or {lower + step}",
+        )
+        return
+    if group is None:
+        yield Problem(
+            "train.num_generations",
+            f"a group needs at least 2 completions, and only {rollout} is generated at once",
+            hint="raise `train.per_device_batch_size` or `train.gradient_accumulation_steps`",
+        )
+    elif rollout % group:
+        fits = [str(size) for size in range(2, rollout + 1) if rollout % size == 0]
+        yield Problem(
+            "train.num_generations",
+            f"groups of {group} do not divide the {rollout} completions generated at once",
+            hint=f"use one of {', '.join(fits)}; or make the batch a multiple of {group}",
+        )
+
+
+def prompt_limit(config: RunConfig) -> int | None:
+    """The longest prompt, in tokens, that leaves room for a completion; None for any length."""
+    train, whole = config.train, config.model.max_seq_length
+    room = None if whole is None else whole - train.max_completion_length
+    limits = [limit for limit in (train.max_prompt_length, room) if limit is not None]
+    return min(limits) if limits else None
+
+
+def check_lengths(config: RunConfig) -> Iterable[Problem]:
+    """Prompt and completion together must fit into the longest sequence."""
+    limit = prompt_limit(config)
+    if limit is not None and limit < 1:
+        yield Problem(
+            "model.max_seq_length",
+            f"{config.model.max_seq_length} tokens leave no room for a prompt beside a completion of "
+            f"{config.train.max_completion_length}",
+            hint="raise it, or lower `train.max_completion_length`",
+        )
+
+
+def check_checkpoints(config: RunConfig) -> Iterable[Problem]:
+    """The best checkpoint can be chosen only where each was evaluated."""
+    train = config.train
+    if not train.load_best_model_at_end:
+        return
+    if not config.eval_datasets:
+        message = "there is no evaluation data to choose the best checkpoint by"
+        yield Problem("train.load_best_model_at_end", message, hint="set `eval_datasets`")
+    elif train.eval_strategy != train.save_strategy:
+        yield Problem(
+            "train.load_best_model_at_end",
+            f"it saves by {train.save_strategy!r} and evaluates by {train.eval_strategy!r}",
+            hint="give `train.save_strategy` and `train.eval_strategy` one value",
+        )
+    elif train.eval_strategy == "steps" and train.save_interval % train.eval_interval:
+        yield Problem(
+            "train.save_interval",
+            f"{train.save_interval} is no multiple of train.eval_interval ({train.eval_interval}), "
+            "and the best checkpoint is to be loaded at the end",
+            hint="make it a multiple, or set `train.load_best_model_at_end: false`",
+        )
+
+
+def check_processes(config: RunConfig) -> Iterable[Problem]:
+    distributed = config.distributed
+    if distributed.backend != "single" or distributed.num_processes != 1:
+        message = f"{distributed.backend.value} with {distributed.num_processes} processes"
+        yield Problem(
+            "distributed", f"{message}: this backend trains in one process", hint="use `single` and 1"
+        )
+
+
+def sft_lines(config: RunConfig) -> list[str]:
+    """The batch arithmetic of an SFT run, in words."""
+    train = config.train
+    rows = train.per_device_batch_size * train.gradient_accumulation_steps
+    return [
+        f"each step trains on {rows} rows: {train.per_device_batch_size} per forward pass, "
+        f"{train.gradient_accumulation_steps} passes accumulated",
+        _length(config),
+    ]
+
+
+def grpo_lines(config: RunConfig) -> list[str]:
+    """The batch arithmetic of a GRPO run, in words."""
+    train = config.train
+    step = train.per_device_batch_size * train.gradient_accumulation_steps
+    rollout, group = _rollout(config), train.num_generations or 1
+    updates = rollout // step * (train.num_ppo_epochs or 1) if step else 0
+    return [
+        f"{rollout} completions are generated at once: {rollout // group} prompts, "
+        f"{group} completions each",
+        f"each step trains on {step} of them; the completions serve "
+        f"{max(updates, 1)} step{'s' if updates > 1 else ''} before new ones are made",
+        _length(config),
+    ]
+
+
+def _length(config: RunConfig) -> str:
+    train = config.train
+    if train.max_steps is not None:
+        return f"training ends after {train.max_steps} steps"
+    return f"training ends after {train.epochs or 1:g} passes over the data"

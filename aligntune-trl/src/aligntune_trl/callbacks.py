@@ -1,0 +1,124 @@
+"""What a run writes down while it trains: metrics, sample completions, evaluations, progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from aligntune.run import RunDirectory
+    from aligntune.scoring import Scorer
+
+__all__ = ["EvaluationCallback", "MetricsCallback", "ProgressCallback", "SamplesCallback"]
+
+SAMPLES_PER_LOG = 4
+
+
+class MetricsCallback(TrainerCallback):  # type: ignore[misc]
+    """Appends every log of the trainer to metrics.jsonl."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        logs = kwargs.get("logs") or {}
+        if state.is_world_process_zero:
+            line = {"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs}
+            self.run.append_jsonl(self.run.metrics, line)
+
+
+class SamplesCallback(TrainerCallback):  # type: ignore[misc]
+    """Appends completions of the last batch, with their reward breakdown, to samples.jsonl."""
+
+    def __init__(self, run: RunDirectory, scorer: Scorer) -> None:
+        self.run = run
+        self.scorer = scorer
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        last = self.scorer.last
+        if last is None or not state.is_world_process_zero or "loss" not in (kwargs.get("logs") or {}):
+            return
+        for index in range(min(SAMPLES_PER_LOG, len(last.texts))):
+            sample = {
+                "step": state.global_step,
+                "prompt": last.prompts[index] if last.prompts else None,
+                "completion": last.texts[index],
+                "reward": last.totals[index],
+                "rewards": {name: values[index] for name, values in last.raw.items()},
+                "reference": last.references[index] if last.references else None,
+            }
+            self.run.append_jsonl(self.run.samples, sample)
+
+
+class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
+    """Runs the configured evaluators whenever the trainer evaluates during training."""
+
+    def __init__(self, measure: Callable[[], Any]) -> None:
+        self.measure = measure
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.measure()
+
+
+class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+    """A progress bar on a terminal; nothing where the output is not one."""
+
+    _SHOWN = ("loss", "reward", "eval_loss")
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if not state.is_world_process_zero or not sys.stderr.isatty():
+            return
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        says = TextColumn("{task.fields[says]}")
+        self.progress = Progress(TextColumn("training"), *columns, says, console=Console(stderr=True))
+        self.progress.start()
+        self.task = self.progress.add_task("training", total=state.max_steps, says="")
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=state.global_step)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.progress is None or self.task is None:
+            return
+        logs = kwargs.get("logs") or {}
+        says = "  ".join(f"{name} {logs[name]:.4g}" for name in self._SHOWN if name in logs)
+        if says:
+            self.progress.update(self.task, says=says)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the terminal; a run that fails does so too."""
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress = None

@@ -1,0 +1,93 @@
+"""Group relative policy optimization on TRL's GRPOTrainer (Shao et al. 2024, arXiv 2402.03300)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from aligntune.core.trainer_base import RLTrainerBase
+from aligntune.errors import DataError
+from aligntune.scoring import Scorer, build_scorer
+from aligntune_trl.backend import Policy
+from aligntune_trl.base import TRLTrainer
+from aligntune_trl.batch import prompt_limit
+from aligntune_trl.callbacks import SamplesCallback
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase, Trainer
+
+__all__ = ["GRPOTrainer"]
+
+logger = logging.getLogger("aligntune")
+
+
+class GRPOTrainer(TRLTrainer, RLTrainerBase):
+    """Learns from rewards: each completion's advantage is its reward minus its group's mean, over
+    the group's standard deviation; the loss is the clipped surrogate plus the KL to the reference.
+
+    TRL is handed one reward, the weighted sum, so that weights are applied exactly once.
+    """
+
+    owner = "GRPOConfig"
+    padding_side = "left"
+    scorer: Scorer
+
+    def prepare_data(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().prepare_data(tokenizer)
+        assert self.data is not None
+        columns = self.data.rows.column_names
+        self.scorer = build_scorer(self.config.rewards, self.plan.plugins, columns)
+        self.data.rows = self._short_enough(self.data.rows, tokenizer)
+
+    def _short_enough(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+        """Leave out prompts that are longer than allowed, and say how many.
+
+        Raises:
+            DataError: if none is left.
+        """
+        limit = prompt_limit(self.config)
+        if limit is None:
+            return rows
+
+        def fits(prompt: Any) -> bool:
+            if isinstance(prompt, str):
+                return len(tokenizer(prompt)["input_ids"]) <= limit
+            ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)
+            return len(ids["input_ids"]) <= limit
+
+        kept = rows.filter(fits, input_columns="prompt")
+        if len(kept) < len(rows):
+            logger.warning(
+                "left out %d of %d prompts that are longer than %d tokens", len(rows) - len(kept), len(rows), limit
+            )
+        if len(kept) == 0:
+            raise DataError(
+                f"all {len(rows)} prompts are longer than {limit} tokens; raise `train.max_prompt_length`"
+            )
+        return kept
+
+    def make_trainer(
+        self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
+    ) -> Trainer:
+        import trl
+
+        assert self.data is not None
+        if self.config.train.enable_thinking:
+            arguments["chat_template_kwargs"] = {"enable_thinking": True}
+        return trl.GRPOTrainer(
+            model=policy.model,
+            reward_funcs=[self.scorer],
+            args=trl.GRPOConfig(
+                model_init_kwargs=policy.init_kwargs,
+                importance_sampling_level="token",
+                use_bias_correction_kl=False,
+                remove_unused_columns=False,
+                **arguments,
+            ),
+            train_dataset=self.data.rows,
+            eval_dataset=None if self.eval_data is None else self.eval_data.rows,
+            processing_class=policy.tokenizer,
+            peft_config=policy.peft,
+            callbacks=[*callbacks, SamplesCallback(self.run, self.scorer)],
+        )

@@ -1,0 +1,73 @@
+"""Manifest of aligntune-trl: what it brings, said without importing torch or TRL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aligntune.facts import AlgorithmFacts, BackendFacts
+from aligntune.hookspecs import hookimpl
+from aligntune.plugins import Register
+
+__all__ = ["ALGORITHMS", "TRL", "Algorithm"]
+
+# The releases whose trainers these subclasses were checked against; 1.15.0 cannot train on a CPU.
+TRL = "trl>=1.14.2,!=1.15.0,<1.17"
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """An algorithm whose trainer lives here; a backend that reuses it registers it for itself."""
+
+    name: str
+    target: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+ALGORITHMS = (
+    Algorithm(
+        "sft",
+        "aligntune_trl.sft:SFTTrainer",
+        {
+            "summary": "supervised fine-tuning on prompts with completions, chats or text",
+            "kind": "sft",
+            "data": "language-modelling",
+            "rewards": "none",
+        },
+    ),
+    Algorithm(
+        "grpo",
+        "aligntune_trl.grpo:GRPOTrainer",
+        {
+            "summary": "group relative policy optimization from reward functions",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "paper": "GRPO (DeepSeekMath, arXiv 2402.03300)",
+            "defaults": {"train.loss_type": "grpo"},
+        },
+    ),
+)
+
+
+@hookimpl
+def aligntune_register_backends(register: Register[BackendFacts]) -> None:
+    register(
+        "trl",
+        "aligntune_trl.backend:TRLBackend",
+        summary="TRL on transformers, peft and accelerate",
+        priority=10,
+        requires=(TRL, "torch", "transformers", "peft", "datasets", "accelerate"),
+    )
+
+
+@hookimpl
+def aligntune_register_algorithms(register: Register[AlgorithmFacts]) -> None:
+    for algorithm in ALGORITHMS:
+        register(
+            algorithm.name,
+            algorithm.target,
+            backend="trl",
+            parameters=f"aligntune_trl.parameters:{algorithm.name.upper()}",
+            **algorithm.facts,
+        )
