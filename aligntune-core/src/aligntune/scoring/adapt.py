@@ -152,7 +152,7 @@ class TextReward(_Adapted):
     def __init__(self, function: Callable[..., Any], name: str, params: Mapping[str, Any]) -> None:
         super().__init__(function, name, params, Accepts.read(function, f"reward {name!r}"))
 
-    def compute(self, text: str, *args: Any, **kwargs: Any) -> float | None:
+    def compute(self, text: str, /, *args: Any, **kwargs: Any) -> float | None:
         value: float | None = self.function(text, *args, **kwargs, **self.params)
         return value
 

@@ -142,7 +142,7 @@ class RewardFunction:
         return (self.requires | declared) - ENGINE_COLUMNS
 
     # `*args, **kwargs` lets a subclass declare just the columns that it reads.
-    def compute(self, text: str, *args: Any, **kwargs: Any) -> float | None:
+    def compute(self, text: str, /, *args: Any, **kwargs: Any) -> float | None:
         """Score one completion; None means that the reward does not apply to this row."""
         raise NotImplementedError(f"{type(self).__name__} scores whole batches; call compute_batch")
 

@@ -34,7 +34,8 @@ class Accepts:
     names: frozenset[str]
     required: frozenset[str]
     everything: bool
-    refused: frozenset[str] = frozenset()
+    # A method's `self` is no keyword that a data column of that name may fill.
+    refused: frozenset[str] = frozenset({"self"})
 
     @classmethod
     def read(
@@ -49,7 +50,7 @@ class Accepts:
         first: str | None = None
         if text_first:
             first, parameters = _without_text(parameters, said_by)
-        if any(p.kind is p.POSITIONAL_ONLY for p in parameters):
+        if any(p.kind is p.POSITIONAL_ONLY and p.default is p.empty for p in parameters):
             raise ConfigError(
                 f"{said_by}: only the text may be positional-only; let the other parameters be "
                 "given by name"
