@@ -1,0 +1,22 @@
+"""Evaluation: what an evaluator is, what it returns, and the one function that runs evaluators.
+
+Core knows the protocol; the evaluators themselves come with plugins. Nothing here imports a model
+library.
+"""
+
+from __future__ import annotations
+
+from aligntune.evaluation.metric import Metric
+from aligntune.evaluation.protocol import EvaluationContext, EvaluationSettings, Evaluator
+from aligntune.evaluation.run import Evaluation, Prepared, evaluate, prepare
+
+__all__ = [
+    "Evaluation",
+    "EvaluationContext",
+    "EvaluationSettings",
+    "Evaluator",
+    "Metric",
+    "Prepared",
+    "evaluate",
+    "prepare",
+]
