@@ -1,0 +1,169 @@
+"""Loads a saved model to evaluate: a full model or a LoRA adapter, with its tokenizer."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from aligntune.errors import EvaluationError, UnavailableError
+
+__all__ = ["LoadedModel", "Precision", "check_model", "load_model", "precision_of"]
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_DTYPES = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode on its device, and its tokenizer.
+
+    `source`: where it came from. `base`: the base model of an adapter, else None.
+    """
+
+    model: Any
+    tokenizer: Any
+    source: str
+    base: str | None = None
+
+
+def load_model(
+    source: str | Path,
+    *,
+    precision: Precision = "auto",
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> LoadedModel:
+    """Load a causal language model from a local folder or the hub.
+
+    Args:
+        source: a folder with `config.json` (a model) or `adapter_config.json` (an adapter, whose
+            base model is loaded first), or the name of a model on the hub.
+        precision: number format of the weights; `auto` is the one they were saved in.
+        device: a torch device; unset, the first GPU if there is one, else the CPU.
+        trust_remote_code: run Python code that comes with the model.
+
+    Raises:
+        EvaluationError: if there is no such folder, it holds no model, or it cannot be loaded.
+        UnavailableError: if it is an adapter and peft is not installed.
+    """
+    source = str(source)
+    base = check_model(source)
+    options = {"trust_remote_code": trust_remote_code}
+    model = _from_pretrained(base or source, precision, options)
+    if base is not None:
+        model = _with_adapter(model, source)
+    model.eval().to(device or _default_device())
+    own = base is None or _has_tokenizer(source)
+    return LoadedModel(model, _tokenizer(source if own else base or source, options), source, base)
+
+
+def check_model(source: str) -> str | None:
+    """Refuse what cannot be a model, from its files alone; the base of an adapter, else None.
+
+    Raises:
+        EvaluationError: if there is no such folder, or it holds no model.
+    """
+    adapter = _adapter_config(source)
+    if adapter is None:
+        _check_folder(source, "the model")
+        return None
+    base = adapter.get("base_model_name_or_path")
+    if not isinstance(base, str):
+        raise EvaluationError(f"{source}/adapter_config.json does not name its base model")
+    _check_folder(base, f"the base model of the adapter {source}")
+    return base
+
+
+def precision_of(text: str) -> Precision:
+    """`text` as a precision.
+
+    Raises:
+        EvaluationError: if it is none.
+    """
+    for known in get_args(Precision):
+        if text == known:
+            return cast("Precision", known)
+    raise EvaluationError(f"unknown precision {text!r}; there are: {', '.join(_DTYPES)}")
+
+
+def _adapter_config(source: str) -> dict[str, Any] | None:
+    path = Path(source).expanduser() / "adapter_config.json"
+    if not path.is_file():
+        return None
+    try:
+        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise EvaluationError(f"{path} is no JSON: {error}") from error
+    return read
+
+
+def _check_folder(source: str, what: str) -> None:
+    folder = Path(source).expanduser()
+    if not folder.exists():
+        if _HUB_NAME.fullmatch(source) and not source.startswith("."):
+            return
+        raise EvaluationError(f"{what}: there is no folder {source}")
+    if not folder.is_dir():
+        raise EvaluationError(f"{what}: {source} is a file; give the folder that holds the model")
+    if (folder / "config.json").is_file():
+        return
+    inside = sorted(
+        str(path.parent)
+        for pattern in ("*/config.json", "*/adapter_config.json")
+        for path in folder.glob(pattern)
+    )
+    hint = f"; these folders in it do: {', '.join(inside)}" if inside else ""
+    raise EvaluationError(
+        f"{what}: {source} holds no model (neither config.json nor adapter_config.json){hint}"
+    )
+
+
+def _from_pretrained(source: str, precision: Precision, options: dict[str, Any]) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(source, dtype=_DTYPES[precision], **options)
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"the model {source} cannot be loaded: {error}") from error
+
+
+def _with_adapter(model: Any, source: str) -> Any:
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise UnavailableError(
+            f"{source} is an adapter, and peft is not installed: pip install peft"
+        ) from error
+    try:
+        return PeftModel.from_pretrained(model, source)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EvaluationError(f"the adapter {source} cannot be loaded: {error}") from error
+
+
+def _has_tokenizer(source: str) -> bool:
+    """Whether a folder holds a tokenizer, in any of the forms that transformers writes."""
+    folder = Path(source).expanduser()
+    return any(any(folder.glob(pattern)) for pattern in ("tokenizer*", "vocab.*", "*.model"))
+
+
+def _tokenizer(source: str, options: dict[str, Any]) -> Any:
+    # Without this, transformers makes an empty tokenizer of the model's own kind.
+    if Path(source).expanduser().is_dir() and not _has_tokenizer(source):
+        raise EvaluationError(f"{source} holds no tokenizer; save it beside the model")
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(source, **options)
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"the tokenizer of {source} cannot be loaded: {error}") from error
+
+
+def _default_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,193 @@
+"""Perplexity: how surprised a model is by a text, per token.
+
+perplexity = exp(Σ NLL / Σ tokens), over all tokens of all rows, each scored exactly once; with a
+prompt and a completion, the completion alone is scored. bits per byte = Σ NLL / (ln 2 · Σ bytes),
+which does not depend on the tokenizer. Both are ratios of sums, so their interval comes from a
+bootstrap over rows of the ratio. With the default stride, running text gets the values of lm-eval's
+`loglikelihood_rolling`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from aligntune.errors import EvaluationError
+from aligntune.evaluation import EvaluationContext, Evaluator, Metric
+from aligntune_eval.batching import batches
+from aligntune_eval.statistics import Floats, bootstrap_ratio, percentiles
+from aligntune_eval.tokens import Target, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+__all__ = ["Perplexity", "Window", "windows"]
+
+_TOKENS_AT_ONCE = 16_384  # tokens of one forward pass, padding included: bounds the logits' memory
+
+
+@dataclass(frozen=True)
+class Window:
+    """One forward pass over `ids`, of which the last `scored` next-token predictions count."""
+
+    row: int
+    ids: list[int]
+    scored: int
+
+
+def windows(row: int, target: Target, window: int, stride: int) -> Iterator[Window]:
+    """Cut a sequence so that each token after its context is scored once.
+
+    The first window predicts as many tokens as it can; each later one predicts the next `stride`
+    tokens with as much context before them as fits into `window` inputs.
+    """
+    last = len(target.ids) - 1
+    done = target.first - 1
+    while done < last:
+        end = min(last, max(window, done + stride))
+        start = max(0, end - window)
+        yield Window(row, target.ids[start : end + 1], end - done)
+        done = end
+
+
+class Perplexity(Evaluator):
+    """Perplexity and bits per byte.
+
+    `window`: most tokens that the model reads at once; unset, as many as it has positions (2048
+    where it does not say). `stride`: tokens that each further window scores; unset, `window`. A
+    smaller stride gives every token more context, a lower value, and takes longer.
+
+    Raises:
+        ValueError: if `window` or `stride` is below 1, or `stride` above `window`.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("text",)
+
+    def __init__(
+        self, window: int | None = None, stride: int | None = None, name: str = "perplexity"
+    ) -> None:
+        for key, value in (("window", window), ("stride", stride)):
+            if value is not None and value < 1:
+                raise ValueError(f"{key} must be at least 1, not {value}")
+        if window is not None and stride is not None and stride > window:
+            raise ValueError(f"stride ({stride}) must not be above window ({window})")
+        self.name = name
+        self.window = window
+        self.stride = stride
+
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
+        targets = [target_of(row, context.tokenizer, context.settings) for row in context.rows]
+        positions = getattr(context.model.config, "max_position_embeddings", None) or 2048
+        window = min(self.window or positions, positions)
+        stride = min(self.stride or window, window)
+        nll = self._nll(context, targets, window, stride)
+        context.note("nll", [float(value) for value in nll])
+        context.note("tokens", [target.tokens for target in targets])
+        kept = [index for index, target in enumerate(targets) if target.tokens and target.bytes]
+        if not kept:
+            raise EvaluationError("no row holds a token to score: every text is empty")
+        tokens = np.array([targets[i].tokens for i in kept], dtype=np.float64)
+        sizes = np.array([targets[i].bytes for i in kept], dtype=np.float64)
+        details = {
+            "window": window,
+            "stride": stride,
+            "tokens": int(tokens.sum()),
+            "bytes": int(sizes.sum()),
+            "nats_per_token": float(nll[kept].sum() / tokens.sum()),
+            "empty_rows": len(targets) - len(kept),
+        }
+        prefix = "" if self.name == "perplexity" else f"{self.name}/"
+        seed = context.settings.seed
+        return [
+            _ratio(self.name, nll[kept], tokens, details, seed, exponential=True),
+            _ratio(f"{prefix}bits_per_byte", nll[kept] / math.log(2), sizes, details, seed),
+        ]
+
+    def _nll(
+        self, context: EvaluationContext, targets: list[Target], window: int, stride: int
+    ) -> Floats:
+        """Negative log-likelihood of each row's scored tokens, in nats, shape (rows,)."""
+        parts = [w for i, target in enumerate(targets) for w in windows(i, target, window, stride)]
+        total = np.zeros(len(targets), dtype=np.float64)
+        done = 0
+        lengths = [len(part.ids) for part in parts]
+        for batch in batches(lengths, context.settings.batch_size, _TOKENS_AT_ONCE):
+            values = _score([parts[i] for i in batch], context.model)
+            for index, value in zip(batch, values, strict=True):
+                if not math.isfinite(value):
+                    raise EvaluationError(
+                        f"the model gives row {parts[index].row} a log-likelihood of {-value}"
+                    )
+                total[parts[index].row] += value
+            done += len(batch)
+            context.progress("scoring", done, len(parts))
+        return total
+
+
+def _score(parts: list[Window], model: Any) -> list[float]:
+    """Negative log-likelihood of each window's scored tokens, in nats.
+
+    Padding stands on the right, where no token that counts can attend to it.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    width = max(len(part.ids) for part in parts) - 1
+    inputs = torch.zeros((len(parts), width), dtype=torch.long)
+    mask = torch.zeros_like(inputs)
+    for place, part in enumerate(parts):
+        inputs[place, : len(part.ids) - 1] = torch.tensor(part.ids[:-1])
+        mask[place, : len(part.ids) - 1] = 1
+    values: list[float] = []
+    with torch.no_grad():
+        logits: torch.Tensor = model(
+            input_ids=inputs.to(model.device),
+            attention_mask=mask.to(model.device),
+            use_cache=False,
+        ).logits
+        for place, part in enumerate(parts):
+            end = len(part.ids) - 1
+            predicted = logits[place, end - part.scored : end].float()
+            wanted = torch.tensor(part.ids[-part.scored :], device=predicted.device)
+            losses = cross_entropy(predicted, wanted, reduction="none")
+            values.append(float(losses.double().sum()))
+    return values
+
+
+def _ratio(
+    name: str,
+    top: Floats,
+    bottom: Floats,
+    details: dict[str, Any],
+    seed: int,
+    *,
+    exponential: bool = False,
+) -> Metric:
+    """The metric Σ top / Σ bottom (or exp of it), with its bootstrap interval over rows."""
+    value = float(top.sum() / bottom.sum())
+    details = {**details, "interval": "bootstrap" if len(top) > 1 else "none"}
+    unit = "" if exponential else "bits/byte"
+    if len(top) < 2:
+        value = math.exp(value) if exponential else value
+        return Metric(name, value, 1, unit=unit, details=details, higher_is_better=False)
+    drawn = bootstrap_ratio(top, bottom, seed)
+    if exponential:
+        value, drawn = math.exp(value), np.exp(drawn)
+    error = float(drawn.std(ddof=1))
+    low, high = percentiles(drawn)
+    return Metric(
+        name,
+        value,
+        len(top),
+        error,
+        low,
+        high,
+        unit=unit,
+        details=details,
+        higher_is_better=False,
+    )

@@ -1,0 +1,135 @@
+"""Greedy completions are those of one unpadded prompt at a time, however rows are batched."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aligntune.errors import EvaluationError
+from aligntune.evaluation import EvaluationContext, EvaluationSettings, prepare
+from aligntune_eval.generation import completions
+
+MakeContext = Callable[..., EvaluationContext]
+
+
+def greedy(model: Any, ids: list[int], steps: int) -> list[int]:
+    """Greedy decoding without a cache, padding or `generate`."""
+    made: list[int] = []
+    with torch.no_grad():
+        while len(made) < steps and 256 not in made:
+            made.append(int(model(torch.tensor([ids + made])).logits[0, -1].argmax()))
+    return made
+
+
+def test_greedy_completions_do_not_depend_on_batch_padding_or_order(
+    make_context: MakeContext, model: Any, tokenizer: Any
+) -> None:
+    @settings(max_examples=8, deadline=None)
+    @given(
+        prompts=st.lists(st.text("ab 1+", min_size=1, max_size=30), min_size=1, max_size=5),
+        batch_size=st.integers(1, 6),
+        seed=st.integers(0, 99),
+    )
+    def check(prompts: list[str], batch_size: int, seed: int) -> None:
+        shuffled = random.Random(seed).sample(prompts, len(prompts))
+        rows = [{"prompt": prompt} for prompt in shuffled]
+        made = completions(make_context(rows, batch_size=batch_size, max_new_tokens=6))
+        for prompt, completion in zip(shuffled, made, strict=True):
+            assert completion.prompt == prompt
+            assert completion.ids == greedy(model, tokenizer(prompt)["input_ids"], 6)
+            assert completion.finished == (256 in completion.ids)
+
+    check()
+
+
+def test_messages_go_through_the_chat_template(
+    make_context: MakeContext, model: Any, tokenizer: Any
+) -> None:
+    context = make_context([{"prompt": [{"role": "user", "content": "hi"}]}], max_new_tokens=4)
+    (made,) = completions(context)
+    assert made.prompt == "<user>hi<|end|><assistant>"
+    assert made.ids == greedy(model, tokenizer(made.prompt)["input_ids"], 4)
+    assert context.samples[0]["completion"] == made.text
+
+
+def test_an_answer_that_has_begun_is_continued(make_context: MakeContext) -> None:
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "well"}]
+    (made,) = completions(make_context([{"prompt": turns}], max_new_tokens=2))
+    assert made.prompt == "<user>hi<|end|><assistant>well"
+
+
+def test_two_evaluators_generate_once(make_context: MakeContext) -> None:
+    context = make_context([{"prompt": "a"}], max_new_tokens=2)
+    assert completions(context) is completions(context)
+
+
+def test_the_models_own_sampling_defaults_do_not_count(
+    make_context: MakeContext, model: Any
+) -> None:
+    rows = [{"prompt": "abc"}, {"prompt": "1+1"}]
+    plain = completions(make_context(rows, max_new_tokens=8))
+    context = make_context(rows, max_new_tokens=8)
+    context.model = copy.deepcopy(model)
+    own = context.model.generation_config
+    own.do_sample, own.temperature, own.top_k, own.repetition_penalty = True, 5.0, 20, 3.0
+    assert completions(context) == plain
+
+
+def test_sampling_repeats_for_its_seed(make_context: MakeContext) -> None:
+    rows = [{"prompt": "abc"}, {"prompt": "1+1="}]
+
+    def sampled(seed: int) -> list[list[int]]:
+        context = make_context(rows, max_new_tokens=12, temperature=1.5, seed=seed)
+        return [completion.ids for completion in completions(context)]
+
+    assert sampled(1) == sampled(1)
+    assert sampled(1) != sampled(2)
+
+
+def test_a_stop_token_ends_the_completion_and_is_not_in_its_text(
+    make_context: MakeContext, model: Any, tokenizer: Any
+) -> None:
+    context = make_context([{"prompt": "abc"}], max_new_tokens=8)
+    context.model = copy.deepcopy(model)
+    ids = greedy(model, tokenizer("abc")["input_ids"], 8)
+    stop = ids[2]
+    context.model.generation_config.eos_token_id = [256, stop]
+    (made,) = completions(context)
+    assert made.finished
+    assert made.ids == ids[: ids.index(stop) + 1]
+    assert made.text == tokenizer.decode(made.ids[:-1])
+
+
+def test_too_long_for_the_model_is_an_error_before_generation(make_context: MakeContext) -> None:
+    rows = [{"prompt": "short"}, {"prompt": "x" * 60}]
+    with pytest.raises(EvaluationError, match=r"row 1 has 60 tokens.*exceeds the 64 positions"):
+        completions(make_context(rows, max_new_tokens=8))
+
+
+def test_a_prompt_of_the_wrong_kind_is_an_error(make_context: MakeContext) -> None:
+    with pytest.raises(EvaluationError, match="'prompt' must hold text or chat messages"):
+        completions(make_context([{"prompt": 7}], max_new_tokens=8))
+
+
+def test_torchs_random_state_and_the_models_mode_survive(
+    model: Any, tokenizer: Any, plugins: Any
+) -> None:
+    trained = copy.deepcopy(model).train()
+    trained.lm_head.eval()
+    before = torch.get_rng_state()
+    modes = [module.training for module in trained.modules()]
+    prepare(
+        [{"prompt": "ab", "answer": "c", "completion": "c"}],
+        ["accuracy", "perplexity"],
+        EvaluationSettings(max_new_tokens=4, temperature=1.0),
+        plugins,
+    ).run(trained, tokenizer)
+    assert torch.equal(before, torch.get_rng_state())
+    assert [module.training for module in trained.modules()] == modes
