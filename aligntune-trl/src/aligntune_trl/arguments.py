@@ -28,6 +28,11 @@ def argument_values(plan: Plan, owner: str) -> dict[str, Any]:
     return arguments
 
 
+def _library_log_level(level: str) -> str:
+    """transformers prints whole configurations at INFO; AlignTune's own log says what matters."""
+    return "warning" if level == "INFO" else level.lower()
+
+
 def trainer_arguments(plan: Plan, owner: str, run: RunDirectory, device: str) -> dict[str, Any]:
     """Every argument of the trainer's configuration class.
 
@@ -44,5 +49,5 @@ def trainer_arguments(plan: Plan, owner: str, run: RunDirectory, device: str) ->
         "fp16": precision is PrecisionType.FP16,
         "use_cpu": device == "cpu",
         "disable_tqdm": True,
-        "log_level": plan.config.logging.log_level.lower(),
+        "log_level": _library_log_level(plan.config.logging.log_level),
     }

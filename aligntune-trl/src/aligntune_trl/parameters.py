@@ -177,7 +177,7 @@ _BENDS = (
 
 def sft_table(model: dict[str, Use]) -> ParameterTable:
     """The table of SFT, given the fields of the model section."""
-    uses: dict[str, Use] = {**CORE_USES, **model, **_training("SFTConfig")}
+    uses: dict[str, Use] = {**CORE_USES, **_training("SFTConfig"), **model}
     uses |= {path: To(argument, "SFTConfig") for path, argument in _SFT_ONLY.items()}
     uses |= {path: _NOT_SFT for path in (*_GRPO_ONLY, *_GRPO_MORE)}
     uses |= {
@@ -192,7 +192,7 @@ def sft_table(model: dict[str, Use]) -> ParameterTable:
 
 def grpo_table(model: dict[str, Use]) -> ParameterTable:
     """The table of GRPO, given the fields of the model section."""
-    uses: dict[str, Use] = {**CORE_USES, **model, **_training("GRPOConfig")}
+    uses: dict[str, Use] = {**CORE_USES, **_training("GRPOConfig"), **model}
     uses |= {path: To(argument, "GRPOConfig") for path, argument in _GRPO_ONLY.items()}
     uses |= {path: _NOT_GRPO for path in _SFT_ONLY}
     uses |= {

@@ -58,6 +58,7 @@ def aligntune_register_backends(register: Register[BackendFacts]) -> None:
         summary="TRL on transformers, peft and accelerate",
         priority=10,
         requires=(TRL, "torch", "transformers", "peft", "datasets", "accelerate"),
+        check="aligntune_trl.checks:unusable",
     )
 
 

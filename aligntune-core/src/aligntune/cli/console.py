@@ -1,0 +1,39 @@
+"""Consoles for people: tables on standard output, messages on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+__all__ = ["out", "print_json", "show_log", "table"]
+
+out = Console()
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table in the style of the command line."""
+    made = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+    made.header_style = "bold"
+    return made
+
+
+def print_json(value: Any) -> None:
+    """Print JSON and nothing else on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show_log(level: str = "INFO") -> None:
+    """Show the log of AlignTune on standard error."""
+    handler = RichHandler(
+        console=Console(stderr=True), show_path=False, show_time=False, show_level=True, markup=False
+    )
+    logger = logging.getLogger("aligntune")
+    if not any(isinstance(known, RichHandler) for known in logger.handlers):
+        logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(level)

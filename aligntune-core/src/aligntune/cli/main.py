@@ -1,0 +1,181 @@
+"""The `aligntune` command: its commands, and the one place where errors are shown to the user.
+
+Nothing heavy is imported here, so that `--help` and `plugins` start in a blink. Commands of plugins
+are looked for when the command is not one of core's, and for `--help`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aligntune.errors import AlignTuneError, NotRegisteredError, did_you_mean
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="aligntune",
+    help="Align and fine-tune language models.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+rewards_app = typer.Typer(help="Look at reward functions.", no_args_is_help=True)
+app.add_typer(rewards_app, name="rewards")
+
+# Commands that distributions bring, for the hint when one is not installed.
+_BROUGHT_BY = {"eval": "aligntune-eval"}
+_ANY = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+Config = Annotated[Path | None, typer.Argument(help="YAML or JSON file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Model = Annotated[str | None, typer.Option(help="Model: hub name or folder.")]
+Data = Annotated[str | None, typer.Option(help="Data set: hub name or file.")]
+Type = Annotated[str | None, typer.Option(help="sft, rl, or the name of an algorithm.")]
+Algorithm = Annotated[str | None, typer.Option(help="Algorithm, such as grpo.")]
+Backend = Annotated[str | None, typer.Option(help="auto, trl or unsloth.")]
+Output = Annotated[str | None, typer.Option(help="Run directory.")]
+_MORE = "Every parameter of a configuration is a flag too: --learning-rate 2e-4, --train.seed 7."
+
+
+def _given(context: typer.Context, **named: Any) -> dict[str, Any]:
+    from aligntune.cli.flags import read_flags
+
+    return read_flags(context.args, named)
+
+
+@app.command(context_settings=_ANY, epilog=_MORE)
+def train(
+    context: typer.Context,
+    config: Config = None,
+    model: Model = None,
+    dataset: Data = None,
+    type: Type = None,
+    algorithm: Algorithm = None,
+    backend: Backend = None,
+    output_dir: Output = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier run.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model, evaluate it, and leave a run directory behind."""
+    from aligntune.cli.train import run
+
+    flags = _given(
+        context,
+        model=model,
+        dataset=dataset,
+        type=type,
+        algorithm=algorithm,
+        backend=backend,
+        output_dir=output_dir,
+    )
+    run(config, flags, resume=resume, overwrite=overwrite, as_json=as_json)
+
+
+@app.command(context_settings=_ANY, epilog=_MORE)
+def validate(context: typer.Context, config: Config = None, as_json: Json = False) -> None:
+    """Check a configuration as far as that goes without loading anything."""
+    from aligntune.cli.plan import validate as run
+
+    run(config, _given(context), as_json=as_json)
+
+
+@app.command(context_settings=_ANY, epilog=_MORE)
+def plan(context: typer.Context, config: Config = None, as_json: Json = False) -> None:
+    """Show what would run: every value, where it comes from and where it goes."""
+    from aligntune.cli.plan import show
+
+    show(config, _given(context), as_json=as_json)
+
+
+@app.command()
+def plugins(as_json: Json = False) -> None:
+    """List the installed plugins, what they provide, and what became of them."""
+    from aligntune.cli.plugins import show
+
+    show(as_json=as_json)
+
+
+@rewards_app.command("list")
+def rewards_list(as_json: Json = False) -> None:
+    """List the reward functions that are installed."""
+    from aligntune.cli.plugins import rewards
+
+    rewards(as_json=as_json)
+
+
+@app.command()
+def info(as_json: Json = False) -> None:
+    """Show versions, hardware and backends of this installation."""
+    from aligntune.cli.info import show
+
+    show(as_json=as_json)
+
+
+@app.command()
+def quickstart(
+    output_dir: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path(
+        "quickstart"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of model, data and training.")] = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier quickstart.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Teach a small model to add, by SFT and then GRPO: no network, no GPU, about two minutes."""
+    from aligntune.cli.quickstart import run
+
+    run(output_dir, seed=seed, overwrite=overwrite, as_json=as_json)
+
+
+@app.command()
+def report(run_directory: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+    """Draw the report of a run again, from the files of its directory."""
+    from aligntune.run import RunDirectory, write_report
+
+    typer.echo(write_report(RunDirectory.open(run_directory)))
+
+
+def _known() -> set[str]:
+    commands = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    return commands | {str(group.name) for group in app.registered_groups}
+
+
+def _add_plugin_commands(arguments: list[str]) -> None:
+    """Let plugins add commands where one of theirs, or the list of all, is asked for.
+
+    Raises:
+        NotRegisteredError: if nobody brings the command.
+    """
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    asks_for_help = wanted is None and any(a in ("-h", "--help") for a in arguments)
+    if wanted in _known() or (wanted is None and arguments and not asks_for_help):
+        return
+    from aligntune import plugins as installed
+
+    installed.get().hook.aligntune_cli_commands(app=app)
+    if wanted is None or wanted in _known():
+        return
+    if wanted in _BROUGHT_BY:
+        brings = _BROUGHT_BY[wanted]
+        hint = f"it comes with {brings}: pip install {brings}"
+    else:
+        hint = did_you_mean(wanted, _known()) or f"commands: {', '.join(sorted(_known()))}"
+    raise NotRegisteredError(f"there is no command {wanted!r}; {hint}")
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user ends with one message and no traceback."""
+    try:
+        _add_plugin_commands(sys.argv[1:])
+        app()
+    except AlignTuneError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.secho("interrupted", fg=typer.colors.RED, err=True)
+        raise SystemExit(130) from None

@@ -1,0 +1,74 @@
+"""The Unsloth backend: imports Unsloth before anything it patches, and loads the policy through it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from aligntune.errors import UnavailableError
+from aligntune_unsloth.checks import unusable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from aligntune.plan import Plan
+    from aligntune_trl.backend import Policy
+
+__all__ = ["UnslothBackend"]
+
+
+class UnslothBackend:
+    """Models loaded through `FastLanguageModel`. Unsloth patches TRL, transformers and peft for the
+    whole process, so one process runs one backend."""
+
+    name = "unsloth"
+
+    def prepare(self, plan: Plan) -> None:
+        """Import Unsloth, first of all.
+
+        Raises:
+            UnavailableError: if a library that it patches was imported before it.
+        """
+        if (reason := unusable()) is not None:
+            raise UnavailableError(f"the backend 'unsloth' cannot work here: {reason}")
+        # Unsloth writes the trainers it generates below the working directory unless told otherwise.
+        cache = os.path.join(tempfile.gettempdir(), f"aligntune-unsloth-{os.getuid()}")
+        os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", cache)
+        import unsloth  # noqa: F401
+
+    def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Policy:
+        """Load the policy through Unsloth, with its LoRA adapter if one is trained.
+
+        Unsloth changes what it is not told (4-bit loading, gradient checkpointing, sequence
+        length), so everything is said.
+        """
+        import torch
+        from unsloth import FastLanguageModel
+
+        from aligntune_trl.arguments import argument_values
+        from aligntune_trl.backend import Policy, torch_dtype
+
+        settings, train = plan.config.model, plan.config.train
+        checkpointing = settings.gradient_checkpointing
+        model, _ = FastLanguageModel.from_pretrained(
+            model_name=settings.name_or_path,
+            max_seq_length=settings.max_seq_length or 2048,
+            dtype=getattr(torch, torch_dtype(settings.precision)),
+            load_in_4bit=False,
+            load_in_8bit=False,
+            full_finetuning=not settings.peft_enabled,
+            trust_remote_code=settings.trust_remote_code,
+            use_gradient_checkpointing=checkpointing,
+            **argument_values(plan, "model_init_kwargs"),
+            **settings.model_init_kwargs,
+        )
+        if settings.peft_enabled:
+            model = FastLanguageModel.get_peft_model(
+                model,
+                random_state=train.seed,
+                use_gradient_checkpointing=checkpointing,
+                **argument_values(plan, "get_peft_model"),
+            )
+        arguments: dict[str, Any] = {"gradient_checkpointing": checkpointing}
+        return Policy(model, tokenizer, arguments=arguments)
