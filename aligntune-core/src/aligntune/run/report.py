@@ -1,0 +1,174 @@
+"""Draws the report: one self-contained page, made from the files of a run directory.
+
+The page asks the network for nothing, and its content security policy forbids it to: the scripts
+that may run are named there by hash, so that nothing a model wrote can ever run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+import json
+from typing import TYPE_CHECKING, Any
+
+from aligntune.run.report_data import (
+    RunData,
+    cards,
+    duration,
+    measured,
+    number,
+    read_run,
+    span,
+    text,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aligntune.run.directory import RunDirectory
+    from aligntune.run.report_charts import Chart
+
+__all__ = ["write_report"]
+
+_MOST_SAMPLES = 2000
+_LONGEST_TEXT = 8000
+
+
+def write_report(run: RunDirectory) -> Path:
+    """Write `report.html` into the run directory and return its path.
+
+    Missing files and a run that failed are no obstacle; the page says what is not there.
+    """
+    import jinja2
+    import plotly.offline
+
+    from aligntune.run import report_charts
+
+    data = read_run(run)
+    groups = measured(data)
+    curves = report_charts.metric_charts(data)
+    others = report_charts.other_charts(data)
+    evaluation = report_charts.evaluation_charts(groups)
+    scripts = [_unified(plotly.offline.get_plotlyjs()), _template("report.js")]
+    loader = jinja2.FunctionLoader(_template)
+    templates = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    templates.filters.update(number=number, plain=_shown, sentence=_sentence, json=_embedded)
+    page = templates.get_template("report.html.j2").render(
+        data=data,
+        run=_headline(run, data),
+        cards=cards(data),
+        groups=groups,
+        curves=curves,
+        others=others,
+        once=_logged_once(data),
+        evaluation=evaluation,
+        figures=_figures([*curves, *evaluation, *others]),
+        samples=_samples(data),
+        css=_template("report.css"),
+        scripts=scripts,
+        hashes=[_hash(script) for script in scripts],
+    )
+    run.write_text(run.report, page)
+    return run.report
+
+
+def _template(name: str) -> str:
+    folder = importlib.resources.files("aligntune.run") / "templates"
+    return _unified((folder / name).read_text(encoding="utf-8"))
+
+
+def _unified(script: str) -> str:
+    """With the line ends that a browser sees, since a hash is taken of what it sees."""
+    return script.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _headline(run: RunDirectory, data: RunData) -> dict[str, Any]:
+    """The facts at the top of the page; what `run.json` lacks is taken from the plan."""
+    said = data.status
+    status = said.get("status") or "unknown"
+    seconds = duration(data)
+    return {
+        "name": said.get("name") or run.path.resolve().name,
+        "status": status,
+        "algorithm": said.get("algorithm") or data.plan.get("algorithm") or "",
+        "backend": said.get("backend") or data.plan.get("backend") or "",
+        "why": said.get("why") or data.plan.get("why") or "",
+        "started": said.get("started") or "",
+        "duration": "" if seconds is None else span(seconds),
+        "earlier": len(said.get("earlier", [])),
+        "error": said.get("error") or "",
+        "traceback": said.get("traceback") or "",
+        "version": said.get("version") or "",
+    }
+
+
+def _logged_once(data: RunData) -> dict[str, float]:
+    """Metrics with a single value, such as the runtime; they make no curve."""
+    found = {}
+    for name in data.metric_names():
+        points = data.series(name)
+        if len(points) == 1:
+            found[name] = points[0][1]
+    return found
+
+
+def _figures(charts: list[Chart]) -> list[Any]:
+    return [json.loads(chart.figure) for chart in charts]
+
+
+def _samples(data: RunData) -> dict[str, Any]:
+    """The samples that the page holds: all, or as many as it can take, spread over the steps."""
+    total = len(data.samples)
+    stride = max(1, -(-total // _MOST_SAMPLES))
+    return {
+        "total": total,
+        "rows": [
+            {
+                "step": record.get("step"),
+                "prompt": _cut(text(record.get("prompt"))),
+                "completion": _cut(text(record.get("completion"))),
+                "reference": _cut(text(record.get("reference"))),
+                "reward": record.get("reward"),
+                "rewards": record.get("rewards") or {},
+            }
+            for record in data.samples[::stride]
+        ],
+    }
+
+
+def _cut(long: str) -> str:
+    more = len(long) - _LONGEST_TEXT
+    return (
+        long
+        if more <= 0
+        else f"{long[:_LONGEST_TEXT]}… ({more:,} more characters in samples.jsonl)"
+    )
+
+
+def _embedded(value: object) -> Any:
+    """JSON for a `<script type="application/json">`, in which nothing can end the element."""
+    import markupsafe
+
+    encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        encoded = encoded.replace(character, f"\\u{ord(character):04x}")
+    return markupsafe.Markup(encoded)  # noqa: S704  every character that HTML knows is escaped
+
+
+def _shown(value: object) -> str:
+    """A value of the configuration as it stands in a table."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _sentence(item: object) -> str:
+    """A warning or refusal, which is a sentence or a mapping of its parts."""
+    if isinstance(item, dict):
+        return ": ".join(str(part) for part in item.values() if part not in ("", None))
+    return str(item)

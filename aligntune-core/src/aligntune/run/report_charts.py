@@ -1,0 +1,221 @@
+"""The curves of the report, as plotly figures.
+
+Colours of text and grid are set by the page, which follows the reader's light or dark scheme.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from aligntune.run.files import as_number
+
+if TYPE_CHECKING:
+    from aligntune.run.report_data import Measured, RunData, Series
+
+__all__ = ["Chart", "evaluation_charts", "metric_charts", "other_charts"]
+
+_COLOURS = ("#4f7fe0", "#e0803a", "#2fa084", "#b8619f", "#9a8c2c", "#5aa9c9", "#c8585a", "#7d74d4")
+_MOST_POINTS = 2000
+# Title, caption, metric, and the two metrics that bound its band (or one: plus and minus).
+_KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("KL divergence", "policy from reference, per token", "kl", ()),
+    ("Entropy", "of the policy, per token", "entropy", ()),
+    (
+        "Completion length",
+        "tokens: mean, with shortest and longest",
+        "completions/mean_length",
+        ("completions/min_length", "completions/max_length"),
+    ),
+    ("Token accuracy", "share of tokens predicted right", "mean_token_accuracy", ()),
+    ("Gradient norm", "before clipping", "grad_norm", ()),
+    ("Learning rate", "", "learning_rate", ()),
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure with its title; `figure` is plotly's JSON."""
+
+    title: str
+    caption: str
+    figure: str
+
+
+def metric_charts(data: RunData) -> list[Chart]:
+    """Loss, reward, each reward, and the known metrics that this run has."""
+    found = [
+        _chart(data, "Loss", _loss_caption(data), "loss"),
+        _chart(
+            data, "Reward", "weighted sum: mean ± standard deviation", "reward", ("reward_std",)
+        ),
+        _rewards(data),
+        *(_chart(data, title, caption, key, band) for title, caption, key, band in _KNOWN),
+    ]
+    return [chart for chart in found if chart is not None]
+
+
+def other_charts(data: RunData) -> list[Chart]:
+    """Every other metric that was logged more than once."""
+    shown = {"loss", "reward", "reward_std"}
+    for _, _, key, band in _KNOWN:
+        shown |= {key, *band}
+    shown |= {f"eval_{key}" for key in shown} | set(_reward_means(data))
+    found = [_chart(data, key, "", key) for key in data.metric_names() if key not in shown]
+    return [chart for chart in found if chart is not None]
+
+
+def evaluation_charts(groups: list[Measured]) -> list[Chart]:
+    """One figure per metric and data set that was measured more than once."""
+    return [_evaluation(group) for group in groups if len(group.records) > 1]
+
+
+def _chart(
+    data: RunData, title: str, caption: str, key: str, band: tuple[str, ...] = ()
+) -> Chart | None:
+    figure = go.Figure()
+    points, evaluated = data.series(key), data.series(f"eval_{key}")
+    if len(points) < 2 and len(evaluated) < 2:
+        return None
+    if band:
+        _add_band(figure, data, key, band)
+    if points:
+        _add_line(figure, points, key, _COLOURS[0])
+    if evaluated:
+        _add_line(figure, evaluated, f"eval_{key}", _COLOURS[1])
+    _layout(
+        figure, legend=len(points) > 0 and len(evaluated) > 0, scientific=key == "learning_rate"
+    )
+    return Chart(title, _thinned(caption, points), figure.to_json())
+
+
+def _loss_caption(data: RunData) -> str:
+    return "training and evaluation" if data.series("eval_loss") else "training"
+
+
+def _reward_means(data: RunData) -> list[str]:
+    return [n for n in data.metric_names() if n.startswith("rewards/") and n.endswith("/mean")]
+
+
+def _rewards(data: RunData) -> Chart | None:
+    keys = [key for key in _reward_means(data) if len(data.series(key)) > 1]
+    if not keys:
+        return None
+    figure = go.Figure()
+    for index, key in enumerate(keys):
+        name = key.removeprefix("rewards/").removesuffix("/mean")
+        _add_line(figure, data.series(key), name, _COLOURS[(index + 2) % len(_COLOURS)])
+    _layout(figure, legend=True)
+    return Chart("Each reward", "mean of the raw values, before weights", figure.to_json())
+
+
+def _add_line(figure: Any, points: Series, name: str, colour: str) -> None:
+    points = _thin(points)
+    figure.add_scatter(
+        x=[step for step, _ in points],
+        y=[value for _, value in points],
+        name=name,
+        mode="lines+markers" if len(points) <= 60 else "lines",
+        line={"color": colour, "width": 2},
+        marker={"size": 5},
+    )
+
+
+def _add_band(figure: Any, data: RunData, key: str, band: tuple[str, ...]) -> None:
+    """An area around the line: between two metrics, or one metric above and below."""
+    middle = dict(data.series(key))
+    first, last = dict(data.series(band[0])), dict(data.series(band[-1]))
+    points = []
+    for step in sorted(middle.keys() & first.keys() & last.keys()):
+        low = first[step] if len(band) > 1 else middle[step] - first[step]
+        high = last[step] if len(band) > 1 else middle[step] + first[step]
+        if math.isfinite(low + high):
+            points.append((step, low, high))
+    points = points[:: _stride(len(points))]
+    if len(points) < 2:
+        return
+    outline = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    steps = [step for step, _, _ in points]
+    figure.add_scatter(x=steps, y=[low for _, low, _ in points], name="low", **outline)
+    figure.add_scatter(
+        x=steps,
+        y=[high for _, _, high in points],
+        name="high",
+        fill="tonexty",
+        fillcolor="rgba(79, 127, 224, 0.18)",
+        **outline,
+    )
+
+
+def _evaluation(group: Measured) -> Chart:
+    steps, values, ups, downs, labels = [], [], [], [], []
+    for record in group.records:
+        value = as_number(record.get("value"))
+        if value is None or not math.isfinite(value):
+            continue
+        low, high = as_number(record.get("low")), as_number(record.get("high"))
+        steps.append(as_number(record.get("step")) or 0.0)
+        values.append(value)
+        ups.append(0.0 if high is None else high - value)
+        downs.append(0.0 if low is None else value - low)
+        labels.append(str(record.get("when", "")))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=steps,
+        y=values,
+        customdata=labels,
+        hovertemplate="%{customdata}: %{y:.4g}<extra></extra>",
+        mode="lines+markers",
+        line={"color": _COLOURS[2], "width": 2},
+        marker={"size": 8},
+        error_y={
+            "type": "data", "array": ups, "arrayminus": downs, "thickness": 1.2, "width": 4,
+        },
+    )  # fmt: skip
+    _layout(figure, legend=False)
+    intervals = any(up or down for up, down in zip(ups, downs, strict=True))
+    caption = "with confidence intervals" if intervals else ""
+    return Chart(group.title.replace("_", " "), caption, figure.to_json())
+
+
+def _layout(figure: Any, *, legend: bool, scientific: bool = False) -> None:
+    figure.update_layout(
+        template="none",
+        height=260,
+        margin={"l": 52, "r": 12, "t": 8, "b": 40},
+        showlegend=legend,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        hovermode="x unified",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={"title": {"text": "step", "standoff": 6}, "zeroline": False, "automargin": True},
+        yaxis={
+            "zeroline": False, "automargin": True, "tickformat": ".2~e" if scientific else None,
+        },
+    )  # fmt: skip
+
+
+def _stride(count: int) -> int:
+    return max(1, math.ceil(count / _MOST_POINTS))
+
+
+def _thin(points: Series) -> Series:
+    stride = _stride(len(points))
+    thinned = points[::stride]
+    return thinned if stride == 1 or thinned[-1] == points[-1] else [*thinned, points[-1]]
+
+
+def _thinned(caption: str, points: Series) -> str:
+    stride = _stride(len(points))
+    if stride == 1:
+        return caption
+    thinned = f"every {_ordinal(stride)} of {len(points):,} logged steps"
+    return f"{caption}; {thinned}" if caption else thinned
+
+
+def _ordinal(count: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(count % 10 if count // 10 % 10 != 1 else 0, "th")
+    return f"{count}{ending}"
