@@ -29,8 +29,12 @@ EVERYTHING_BUT_UNSLOTH = (f"{CORE}[testing]", TRL, f"{REWARDS}[math]", EVAL)
 
 # Which distributions an environment holds, what its tests need besides, and which folders it runs.
 SUITES = {
-    "core": ((f"{CORE}[testing]",), (), ("tests/core",)),
-    "rewards": ((f"{CORE}[testing]", f"{REWARDS}[math]"), (), ("tests/rewards",)),
+    "core": ((f"{CORE}[testing]",), ("hypothesis",), ("tests/core",)),
+    "rewards": (
+        (f"{CORE}[testing]", f"{REWARDS}[math]"),
+        ("hypothesis", "psutil"),
+        ("tests/rewards",),
+    ),
     "trl": (
         EVERYTHING_BUT_UNSLOTH,
         ("selenium",),  # drives the browser that opens a run's report

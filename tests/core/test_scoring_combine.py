@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +94,13 @@ def test_what_is_no_reward_is_an_error(returned: Any, says: str) -> None:
         Scorer([part("fine", [1.0, 1.0]), part("bad", returned)]).score(batch(2))
 
 
-def test_arrays_are_lists_and_their_numbers_are_numbers() -> None:
-    numpy = pytest.importorskip("numpy")
-    scorer = Scorer([part("a", numpy.array([1.5, 2.5])), part("b", list(numpy.float32([1, 2])))])
-    assert scorer.score(batch(2)).totals == [2.5, 4.5]
+def test_other_sequences_and_other_numbers() -> None:
+    class Array:
+        def tolist(self) -> list[float]:
+            return [1.5, 2.5]
+
+    scorer = Scorer([part("a", Array()), part("b", (Fraction(1, 2), True))])
+    assert scorer.score(batch(2)).totals == [2.0, 3.5]
 
 
 def test_an_exception_names_reward_sample_prompt_and_completion() -> None:

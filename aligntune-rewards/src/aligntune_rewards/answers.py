@@ -22,7 +22,8 @@ _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 # `#### 72` anywhere, `#### Paris` on the last line; elsewhere it is a heading.
 _HASHES = re.compile(r"####[ \t]*((?=\W{0,4}[0-9])[^\n]+|[^\n]+(?=\s*\Z))")
-_PROSE = re.compile(r"\banswer(?:\s+is|\s*[:=])\s*:?\s*([^\n]+)", re.IGNORECASE)
+# Looks ahead, so that a later "answer is" on the same line is found too.
+_PROSE = re.compile(r"\banswer(?:\s+is|\s*[:=])\s*:?\s*(?=([^\n]{1,500}))", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _FORMATTING = " \t\r\n*_`$"
 
