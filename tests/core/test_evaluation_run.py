@@ -47,7 +47,7 @@ class Fails(Evaluator):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def evaluate(self, context: EvaluationContext) -> list[Metric]:  # noqa: ARG002
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
         raise self.error
 
 

@@ -123,6 +123,8 @@ def test_missing_columns_are_named_before_generation(
         measure(rows, "exact_match")
     with pytest.raises(EvaluationError, match="needs 'prompt', which row 0 does not have"):
         measure([{"text": "a"}], "accuracy")
+    with pytest.raises(EvaluationError, match=r"needs 'gold'.*there are: prompt, label"):
+        measure(rows, "accuracy", reference_column="gold")
     half = [{"prompt": "a", "answer": "b"}, {"prompt": "c", "answer": None}]
     for name in ("accuracy", "exact_match"):
         with pytest.raises(EvaluationError, match="needs 'answer', which row 1 does not have"):

@@ -66,6 +66,12 @@ def test_what_is_no_model_is_named(saved: Path, tmp_path: Path) -> None:
         load_model(tmp_path / "orphan")
 
 
+def test_a_misspelt_folder_may_be_a_hub_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(saved.parent)
+    with pytest.raises(EvaluationError, match=r"modell is no local folder \(did you mean 'model'"):
+        load_model("modell")
+
+
 def test_a_model_without_a_tokenizer_is_an_error(tmp_path: Path, model: Any) -> None:
     model.save_pretrained(tmp_path)
     with pytest.raises(EvaluationError, match="holds no tokenizer"):

@@ -55,6 +55,8 @@ class MeanReward(Evaluator):
         explicit = params.pop("reference_column", settings.reference_column)
         name, reward = build_reward(self.reward, params, plugins)
         self._part = Part(name, reward)
+        if explicit is not None:
+            require(self.name, [explicit], rows, settings)
         scorer = Scorer([self._part], explicit)
         scorer.check(columns_of(rows))
         self._reference = scorer.reference_column

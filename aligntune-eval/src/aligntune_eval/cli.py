@@ -86,6 +86,7 @@ def eval_command(
     prepared = prepare(rows, evaluators, settings, plugins.get())
     done: list[tuple[str, Evaluation]] = []
     written: list[list[str]] = []
+    _hide_bars_of_libraries()
     for model in models:
         with _progress(model) as progress:
             loaded = load_model(
@@ -132,6 +133,13 @@ def parse_evaluators(metrics: str, params: list[str]) -> list[dict[str, Any]]:
             raise EvaluationError(f"--param {text!r}: {name!r} is not among the metrics {names}")
         given[name][key] = _json_or_text(value)
     return [{"type": name, "params": given[name]} for name in names]
+
+
+def _hide_bars_of_libraries() -> None:
+    """Ours tell the same, in one place."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _json_or_text(value: str) -> Any:

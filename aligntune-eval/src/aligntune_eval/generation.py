@@ -121,11 +121,18 @@ def _generation_config(settings: EvaluationSettings, stops: list[int], tokenizer
     from transformers import GenerationConfig
 
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(stops), 0)
-    sampling = (
-        {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p}
-        if settings.temperature > 0
-        else {"do_sample": False, "temperature": 1.0, "top_p": 1.0}
-    )
+    sampling: dict[str, Any] = {"do_sample": False, "temperature": 1.0, "top_p": 1.0}
+    if settings.temperature > 0:
+        sampling = {
+            "do_sample": True,
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "top_k": 0,
+            "min_p": 0.0,
+            "typical_p": 1.0,
+            "epsilon_cutoff": 0.0,
+            "eta_cutoff": 0.0,
+        }
     # Whatever stays unset here, transformers fills from the model's own generation_config.
     return GenerationConfig(  # type: ignore[no-untyped-call]
         max_new_tokens=settings.max_new_tokens,
@@ -133,15 +140,9 @@ def _generation_config(settings: EvaluationSettings, stops: list[int], tokenizer
         pad_token_id=pad,
         use_cache=True,
         num_beams=1,
-        top_k=0,
-        min_p=0.0,
-        typical_p=1.0,
-        epsilon_cutoff=0.0,
-        eta_cutoff=0.0,
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
         min_length=0,
-        min_new_tokens=0,
         **sampling,
     )
 

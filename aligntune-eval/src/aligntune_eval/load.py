@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from aligntune.errors import EvaluationError, UnavailableError
+from aligntune.errors import EvaluationError, UnavailableError, did_you_mean
 
 __all__ = ["LoadedModel", "Precision", "check_model", "load_model", "precision_of"]
 
@@ -129,7 +129,17 @@ def _from_pretrained(source: str, precision: Precision, options: dict[str, Any])
     try:
         return AutoModelForCausalLM.from_pretrained(source, dtype=_DTYPES[precision], **options)
     except (OSError, ValueError) as error:
-        raise EvaluationError(f"the model {source} cannot be loaded: {error}") from error
+        raise EvaluationError(f"{_what_it_is(source)} cannot be loaded: {error}") from error
+
+
+def _what_it_is(source: str) -> str:
+    """The model as an error names it; a hub name may be a folder that is misspelt."""
+    folder = Path(source).expanduser()
+    if folder.exists():
+        return f"the model {source}"
+    near = [path.name for path in folder.parent.glob("*/")] if folder.parent.is_dir() else []
+    hint = did_you_mean(folder.name, near)
+    return f"{source} is no local folder{f' ({hint})' if hint else ''}, and as a hub name it"
 
 
 def _with_adapter(model: Any, source: str) -> Any:

@@ -111,7 +111,7 @@ class Evaluator(ABC):
         self,
         rows: Rows,
         settings: EvaluationSettings,
-        plugins: Plugins,  # noqa: ARG002 - for overriding methods that look something up
+        plugins: Plugins,
     ) -> None:
         """Refuse what cannot work, before any model is loaded. Overriding methods call this one.
 
