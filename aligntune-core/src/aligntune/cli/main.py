@@ -31,7 +31,7 @@ app.add_typer(rewards_app, name="rewards")
 _BROUGHT_BY = {"eval": "aligntune-eval"}
 _ANY = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-Config = Annotated[Path | None, typer.Argument(help="YAML or JSON file.", show_default=False)]
+Config = Annotated[str | None, typer.Argument(help="YAML or JSON file.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Model = Annotated[str | None, typer.Option(help="Model: hub name or folder.")]
 Data = Annotated[str | None, typer.Option(help="Data set: hub name or file.")]
@@ -42,10 +42,18 @@ Output = Annotated[str | None, typer.Option(help="Run directory.")]
 _MORE = "Every parameter of a configuration is a flag too: --learning-rate 2e-4, --train.seed 7."
 
 
-def _given(context: typer.Context, **named: Any) -> dict[str, Any]:
+def _given(
+    context: typer.Context, config: str | None, **named: Any
+) -> tuple[Path | None, dict[str, Any]]:
+    """The configuration file, if one was given, and the flags.
+
+    click takes the first thing that it does not know as the file, also where that is a flag.
+    """
     from aligntune.cli.flags import read_flags
 
-    return read_flags(context.args, named)
+    if config is not None and config.startswith("-"):
+        return None, read_flags([config, *context.args], named)
+    return None if config is None else Path(config), read_flags(context.args, named)
 
 
 @app.command(context_settings=_ANY, epilog=_MORE)
@@ -65,8 +73,9 @@ def train(
     """Train a model, evaluate it, and leave a run directory behind."""
     from aligntune.cli.train import run
 
-    flags = _given(
+    path, flags = _given(
         context,
+        config,
         model=model,
         dataset=dataset,
         type=type,
@@ -74,7 +83,7 @@ def train(
         backend=backend,
         output_dir=output_dir,
     )
-    run(config, flags, resume=resume, overwrite=overwrite, as_json=as_json)
+    run(path, flags, resume=resume, overwrite=overwrite, as_json=as_json)
 
 
 @app.command(context_settings=_ANY, epilog=_MORE)
@@ -82,7 +91,7 @@ def validate(context: typer.Context, config: Config = None, as_json: Json = Fals
     """Check a configuration as far as that goes without loading anything."""
     from aligntune.cli.plan import validate as run
 
-    run(config, _given(context), as_json=as_json)
+    run(*_given(context, config), as_json=as_json)
 
 
 @app.command(context_settings=_ANY, epilog=_MORE)
@@ -90,7 +99,7 @@ def plan(context: typer.Context, config: Config = None, as_json: Json = False) -
     """Show what would run: every value, where it comes from and where it goes."""
     from aligntune.cli.plan import show
 
-    show(config, _given(context), as_json=as_json)
+    show(*_given(context, config), as_json=as_json)
 
 
 @app.command()
