@@ -19,10 +19,10 @@ NO_TORCH = ({"core"}, {"core", "rewards"})
 
 # What each distribution registers; it may register more.
 PROVIDES = {
-    "trl": {"backends": {"trl"}, "algorithms": {"sft", "grpo"}},
-    "unsloth": {"backends": {"unsloth"}},
-    "rewards": {"rewards": {"accuracy", "math_accuracy", "length", "structure", "custom"}},
-    "eval": {"evaluators": {"perplexity", "accuracy"}},
+    "trl": {"backend": {"trl"}, "algorithm": {"sft", "grpo"}},
+    "unsloth": {"backend": {"unsloth"}},
+    "rewards": {"reward": {"accuracy", "math_accuracy", "length", "structure", "custom"}},
+    "eval": {"evaluator": {"perplexity", "accuracy"}},
 }
 
 SFT = {"model_name": "model", "dataset_name": "rows.jsonl", "output_dir": "run", "max_steps": 1}
