@@ -21,7 +21,7 @@ NO_TORCH = ({"core"}, {"core", "rewards"})
 PROVIDES = {
     "trl": {"backend": {"trl"}, "algorithm": {"sft", "grpo"}},
     "unsloth": {"backend": {"unsloth"}},
-    "rewards": {"reward": {"accuracy", "math_accuracy", "length", "structure", "custom"}},
+    "rewards": {"reward": {"accuracy", "math_accuracy", "length", "structure"}},
     "eval": {"evaluator": {"perplexity", "accuracy"}},
 }
 
