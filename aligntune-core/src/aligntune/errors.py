@@ -23,6 +23,7 @@ __all__ = [
     "RewardError",
     "RunError",
     "UnavailableError",
+    "describe",
     "did_you_mean",
 ]
 
@@ -93,6 +94,15 @@ class EvaluationError(AlignTuneError):
 
 class RunError(AlignTuneError):
     """A run directory that is missing, incomplete or in the way."""
+
+
+def describe(error: BaseException) -> str:
+    """One line that names an exception and what it says."""
+    if isinstance(error, AlignTuneError):
+        return str(error)
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from packaging.version import Version
 from stevedore.extension import Extension, ExtensionManager
 
 from aligntune import hookspecs
-from aligntune.errors import AlignTuneError, NotRegisteredError, PluginError
+from aligntune.errors import NotRegisteredError, PluginError, describe
 from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts
 from aligntune.registry import RUNTIME_OWNER, Entry, Owner, Registries, Registry
 
@@ -145,15 +145,6 @@ class _Discovery(ExtensionManager[Any]):
         manager.failures[ep] = error
 
 
-def describe(error: BaseException) -> str:
-    """One line that names an exception and what it says."""
-    if isinstance(error, AlignTuneError):
-        return str(error)
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
 class Plugins:
     """The installed plugins and everything they registered."""
 
@@ -208,7 +199,7 @@ class Plugins:
     def discover(self) -> list[PluginRecord]:
         """Load every plugin that is installed now and was not seen before; return what is new."""
         seen = {record.owner for record in self.records}
-        admitted: dict[importlib.metadata.EntryPoint, Owner] = {}
+        admitted: list[tuple[importlib.metadata.EntryPoint, Owner]] = []
         new: list[PluginRecord] = []
         for ep, owner in _installed():
             if owner in seen:
@@ -218,10 +209,10 @@ class Plugins:
             elif (clash := _incompatible(ep)) is not None:
                 new.append(PluginRecord(owner, "incompatible", clash))
             else:
-                admitted[ep] = owner
-        discovery = _Discovery(list(admitted))
+                admitted.append((ep, owner))
+        discovery = _Discovery([ep for ep, _ in admitted])
         loaded = {extension.entry_point: extension.plugin for extension in discovery.extensions}
-        for ep, owner in admitted.items():
+        for ep, owner in admitted:
             error = discovery.failures.get(ep)
             new.append(self._register(owner, loaded.get(ep), error))
         new.sort(key=lambda record: (record.owner.name, record.owner.distribution))

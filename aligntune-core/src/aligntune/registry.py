@@ -12,7 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from aligntune.errors import ConflictError, NotRegisteredError, PluginError, did_you_mean
+from aligntune.errors import (
+    AlignTuneError,
+    ConflictError,
+    NotRegisteredError,
+    PluginError,
+    describe,
+    did_you_mean,
+)
 from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts
 
 __all__ = ["Entry", "Owner", "Registries", "Registry", "import_target"]
@@ -49,17 +56,23 @@ def import_target(target: object, said_by: str) -> Any:
     """Import ``"module:attribute"``; any other object is returned as it is.
 
     Raises:
-        PluginError: if the module or the attribute cannot be imported; names `said_by`.
+        PluginError: if it cannot be imported, whatever the reason; names `said_by`.
     """
     if not isinstance(target, str):
         return target
     module, _, attribute = target.partition(":")
+    if not module or not attribute:
+        raise PluginError(f"{said_by} is {target!r}; write it as 'package.module:name'")
     try:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"{said_by} points at {target!r}, which cannot be imported: {error}") from error
+    except AlignTuneError:
+        raise
+    except (Exception, SystemExit) as error:  # another's code runs on import: the boundary that names it
+        raise PluginError(
+            f"{said_by} points at {target!r}, which cannot be imported: {describe(error)}"
+        ) from error
     return found
 
 
@@ -101,7 +114,7 @@ class Registry(Generic[F]):
         """
         if entry.owner is RUNTIME_OWNER:
             self._entries = [e for e in self._entries if e.qualified != entry.qualified]
-        elif any(e.qualified == entry.qualified and _variant(e) == _variant(entry) for e in self):
+        elif any(_claim(e) == _claim(entry) for e in self):
             raise PluginError(f"{entry.owner} registers the {self.kind} {entry.name!r} twice")
         self._entries.append(entry)
 
@@ -140,7 +153,9 @@ class Registry(Generic[F]):
         if not found:
             raise NotRegisteredError(self.missing(name, notes))
         if len(found) > 1:
-            claims = " and ".join(f"{entry.owner} (as {entry.qualified!r})" for entry in found)
+            same = len({entry.qualified for entry in found}) < len(found)
+            names = [f"{e.owner.distribution}:{e.name}" if same else e.qualified for e in found]
+            claims = " and ".join(f"{e.owner} (as {n!r})" for e, n in zip(found, names, strict=True))
             raise ConflictError(
                 f"{self.kind} {name!r} is claimed by {claims}; write the one you mean in full"
             )
@@ -168,6 +183,10 @@ class Registry(Generic[F]):
 
 def _variant(entry: Entry[Any]) -> str:
     return entry.facts.backend if isinstance(entry.facts, AlgorithmFacts) else ""
+
+
+def _claim(entry: Entry[Any]) -> tuple[Owner, str, str]:
+    return entry.owner, entry.name, _variant(entry)
 
 
 class Registries:
