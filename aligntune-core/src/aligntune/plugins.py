@@ -321,9 +321,17 @@ def configure(
 ) -> Plugins:
     """Discover the plugins anew with these switches, and make them those of the process.
 
+    What was registered at run time stays.
+
     Raises:
         PluginError: with `strict`, on the first plugin that fails or is incompatible.
     """
     global _current
-    _current = Plugins(Switches.make(only, without, strict))
+    fresh = Plugins(Switches.make(only, without, strict))
+    if _current is not None:
+        for old, new in zip(_current.registries.all(), fresh.registries.all(), strict=True):
+            for entry in old:
+                if entry.owner is RUNTIME_OWNER:
+                    new.add(entry)
+    _current = fresh
     return _current

@@ -63,7 +63,7 @@ _TOKENS = re.compile(
     | A(?:KIA|SIA)[0-9A-Z]{12,}
     | AIza[0-9A-Za-z_-]{30,}
     | xox[a-z]-[A-Za-z0-9-]{8,}
-    | eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*
+    | (?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -71,13 +71,15 @@ _BEARER = re.compile(r"\b(bearer)\s+(\S+)", re.IGNORECASE)
 _HEADER = re.compile(
     r"(\bauthorization['\"]?\s*[:=]\s*['\"]?)((?:[A-Za-z]+ )?[^\s'\"]+)", re.IGNORECASE
 )
-_URL = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"]+@")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z0-9+.-]++://)[^\s/?#'\"]+@")
+# A quoted value, or one that ends where the next thing begins.
 _VALUE = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s'\"&]+"
+# Names are matched whole and once (`++`), so that a long text takes time in proportion to its length.
 _NAMED = (
-    re.compile(rf"([A-Za-z_][\w.-]*)([ \t]*=(?!=)[ \t]*|['\"]\s*[:=]\s*)({_VALUE})"),  # token=X
-    re.compile(rf"\b([A-Za-z]+(?:[_-][A-Za-z]+)+)(:\s*)({_VALUE})"),  # hub_token: X
-    re.compile(r"^[ \t-]*([A-Za-z]+)(:[ \t]+)(\S+)[ \t]*$", re.MULTILINE),  # token: X, on a line
-    re.compile(rf"(?<![\w-])(--?[A-Za-z][\w-]*)(\s+)(?!--[A-Za-z])({_VALUE})"),  # --hub-token X
+    re.compile(rf"(?<![\w.-])([\w.-]++)([ \t]*=(?!=)[ \t]*|['\"]\s*[:=]\s*)({_VALUE})"),  # token=X
+    re.compile(rf"(?<![\w-])(?=[^\W_]*+[_-])([\w-]++)(:\s*)({_VALUE})"),  # hub_token: X
+    re.compile(r"^[ \t-]*+([A-Za-z]++)(:[ \t]+)(\S+)[ \t]*$", re.MULTILINE),  # token: X, on a line
+    re.compile(rf"(?<![\w-])(--?[A-Za-z][\w-]*+)(\s+)(?!--[A-Za-z])({_VALUE})"),  # --hub-token X
 )
 _ARGUMENT = re.compile(r"(-{0,2}[A-Za-z_][\w.-]*=)(.+)", re.DOTALL)  # one whole element of a list
 

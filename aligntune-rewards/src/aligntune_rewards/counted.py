@@ -23,7 +23,7 @@ logger = logging.getLogger("aligntune")
 class CountedReward(RewardFunction):
     """A reward with `failures`: why completions earned the lowest value without being judged.
 
-    `quiet`: kinds of failure that are ordinary in an untrained model, and logged at level INFO.
+    `quiet`: kinds of failure that are ordinary in an untrained model, and logged at level DEBUG.
     """
 
     quiet: frozenset[str] = frozenset({"no answer", "hedged"})
@@ -42,7 +42,7 @@ class CountedReward(RewardFunction):
         if new := self.failures - before:
             loud = new.keys() - self.quiet
             logger.log(
-                logging.WARNING if loud else logging.INFO,
+                logging.WARNING if loud else logging.DEBUG,
                 "reward %s: of %d completions %s",
                 self.label,
                 len(batch),

@@ -173,7 +173,7 @@ class TRLTrainer(TrainerBase):
         }
         for metric in found.metrics:
             self.run.append_jsonl(self.run.evaluation, {**place, **metric.as_dict()})
-            logger.info("%s training: %s", when, metric)
+            logger.info("%s training: %s", when, _said(metric))
         return list(found.metrics)
 
     def evaluate(self) -> dict[str, float]:
@@ -224,3 +224,11 @@ class TRLTrainer(TrainerBase):
         except (HfHubHTTPError, OSError) as error:
             raise RunError(f"pushing to {repo_id!r} failed: {type(error).__name__}: {error}") from error
         return str(address)
+
+
+def _said(metric: Metric) -> str:
+    text = f"{metric.name} {metric.value:.4g}"
+    if metric.interval is not None:
+        low, high = metric.interval
+        text += f" ({low:.4g} to {high:.4g})"
+    return f"{text}, n = {metric.n}"

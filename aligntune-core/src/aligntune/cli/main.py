@@ -179,6 +179,9 @@ def _add_plugin_commands(arguments: list[str]) -> None:
 
 def main() -> None:
     """Run the command line; a mistake of the user ends with one message and no traceback."""
+    # As with `python -m`: a reward function in a file of the working directory can be named.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     try:
         _add_plugin_commands(sys.argv[1:])
         app()

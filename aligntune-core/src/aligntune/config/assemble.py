@@ -99,6 +99,8 @@ def collect(data: Mapping[str, Any], origin: str | Origin) -> list[Setting]:
             found.append(Setting("model.name_or_path", value, where(name), name))
         elif name in ("reward_functions", "reward_function_weights"):
             continue
+        elif name in ("type", "training_type") and str(value).lower() not in ("sft", "rl"):
+            found.append(Setting("algo", value, where(name), name))
         elif name in root:
             _root_value(root[name], name, value, where, found)
         elif name in field_paths():
@@ -106,6 +108,8 @@ def collect(data: Mapping[str, Any], origin: str | Origin) -> list[Setting]:
         else:
             found.append(Setting(name, value, where(name), name))
     _reward_names(data, where, found)
+    # A whole list first: it must not take away what another name sets in one of its items.
+    found.sort(key=lambda setting: setting.path not in _LISTS)
     return _without_contradictions(found)
 
 
@@ -123,10 +127,12 @@ def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) 
     names, weights = data.get("reward_functions"), data.get("reward_function_weights")
     if names is None and weights is None:
         return
-    if not isinstance(names, (list, tuple)) or isinstance(weights, str):
-        raise ConfigError(
-            Problem("reward_functions", "expected a list of reward names", where("reward_functions"))
-        )
+    for name, value, what in (
+        ("reward_functions", names, "reward names"),
+        ("reward_function_weights", weights, "numbers"),
+    ):
+        if not isinstance(value, (list, tuple)) and (value is not None or name not in data):
+            raise ConfigError(Problem(name, f"expected a list of {what}", where(name)))
     weights = [1.0] * len(names) if weights is None else list(weights)
     if len(weights) != len(names):
         raise ConfigError(
@@ -225,22 +231,34 @@ def merge(settings: Iterable[Setting]) -> tuple[dict[str, Any], dict[str, str]]:
         kept[setting.path] = setting
     tree: dict[str, Any] = {}
     for setting in kept.values():
-        _put(tree, setting.path.split("."), setting.value)
+        _put(tree, setting)
     return tree, {setting.path: setting.origin for setting in kept.values()}
 
 
-def _put(node: Any, parts: list[str], value: Any) -> None:
-    """Put a value into nested dicts and lists; a part that is a number indexes a list."""
-    head, *rest = parts
-    key: Any = int(head) if isinstance(node, list) and head.isdigit() else head
-    if isinstance(node, list):
-        while len(node) <= key:
-            node.append({})
-    if not rest:
-        node[key] = value
-        return
-    present = node[key] if isinstance(node, list) else node.get(key)
-    if not isinstance(present, (dict, list)):
-        present = [] if rest[0].isdigit() else {}
-        node[key] = present
-    _put(present, rest, value)
+def _put(tree: dict[str, Any], setting: Setting) -> None:
+    """Put a value into nested dicts; below the fields that are lists, a number says which item."""
+    *parents, last = setting.path.split(".")
+    node: Any = tree
+    for depth, name in enumerate(parents):
+        key = _key(node, name, setting)
+        empty: Any = [] if depth == 0 and name in _LISTS else {}
+        present = node[key] if isinstance(node, list) else node.setdefault(key, empty)
+        if present is None:  # a section that is named, with nothing in it
+            present = node[key] = empty
+        if not isinstance(present, (dict, list)):
+            path = ".".join(parents[: depth + 1])
+            message = f"expected keys with values, not {present!r}"
+            raise ConfigError(Problem(path, message, setting.origin))
+        node = present
+    node[_key(node, last, setting)] = setting.value
+
+
+def _key(node: Any, name: str, setting: Setting) -> Any:
+    if not isinstance(node, list):
+        return name
+    if not name.isdecimal() or int(name) > len(node):
+        message = f"{name!r} is not the number of an item; there are {len(node)}, counted from 0"
+        raise ConfigError(Problem(setting.path, message, setting.origin))
+    if int(name) == len(node):
+        node.append({})
+    return int(name)

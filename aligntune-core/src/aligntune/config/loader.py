@@ -27,12 +27,16 @@ def settings_of(source: Source) -> list[Setting]:
         return source.settings()
     if isinstance(source, (str, Path)):
         data, places = read_file(source)
-        return collect(data, lambda path: _nearest(path, places, str(source)))
+        return collect(_named(data), lambda path: _nearest(path, places, str(source)))
     if isinstance(source, Mapping):
-        return collect({str(key): value for key, value in source.items()}, "Python")
+        return collect(_named(source), "Python")
     raise ConfigError(
         f"a configuration is a file name, a dict or a config object, not a {type(source).__name__}"
     )
+
+
+def _named(data: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in data.items()}
 
 
 def _nearest(path: str, places: Mapping[str, str], default: str) -> str:
@@ -65,17 +69,12 @@ def load_config(
 
 
 def _kind_said(settings: list[Setting]) -> tuple[list[Setting], Kind | None]:
-    """Take out `type` / `training_type`: `sft`, `rl`, or the name of an algorithm."""
+    """Take out `type` / `training_type`: `sft` or `rl`."""
     rest = [s for s in settings if s.path not in ("type", "training_type")]
     said: Kind | None = None
     for setting in settings:
-        if setting.path not in ("type", "training_type"):
-            continue
-        name = str(setting.value).lower()
-        if name in ("sft", "rl"):
-            said = "sft" if name == "sft" else "rl"
-        else:
-            rest.append(Setting("algo", setting.value, setting.origin, setting.given_as))
+        if setting.path in ("type", "training_type"):
+            said = "sft" if str(setting.value).lower() == "sft" else "rl"
     algorithms = {str(s.value).lower() for s in rest if s.path == "algo"}
     if said == "sft" and algorithms - {"sft"}:
         other = sorted(algorithms - {"sft"})[0]

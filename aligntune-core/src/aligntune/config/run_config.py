@@ -66,7 +66,7 @@ class RunConfig(Section):
     # Full path of a value -> where it came from. A path that is not here stands at its default.
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, /, **given: Any) -> None:
         settings = given.pop(SETTINGS, None)
         tree, origins = merge(collect(given, "Python") if settings is None else settings)
         try:

@@ -65,7 +65,7 @@ class Section(BaseModel):
     elsewhere: ClassVar[dict[str, str]] = {}
     _elsewhere_given: dict[str, Any] = PrivateAttr(default_factory=dict)
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, /, **given: Any) -> None:
         moved = {name: given.pop(name) for name in list(given) if name in self.elsewhere}
         with _outermost() as outer:
             try:

@@ -117,7 +117,7 @@ class TrainingConfig(Section):
     """Forward passes whose gradients are summed into one step."""
     max_steps: int | None = setting(None, ge=1)
     """Stop after so many optimizer steps; overrides `epochs`."""
-    epochs: float | None = setting(3, rl=None, gt=0, aliases=("num_epochs", "num_train_epochs"))
+    epochs: float | None = setting(3.0, rl=None, gt=0, aliases=("num_epochs", "num_train_epochs"))
     """Passes over the data; unset in RL, 1."""
     learning_rate: float = setting(1e-5, ge=0)
     """Peak learning rate."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,32 +29,31 @@ def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
     if path.suffix.lower() not in (".yaml", ".yml", ".json"):
         raise ConfigError(f"{path}: a configuration file is called .yaml, .yml or .json")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*") if p.suffix in (".yaml", ".yml", ".json"))
         hint = f"configuration files there: {', '.join(near)}" if near else ""
         raise ConfigError(Problem("", "there is no such file", str(path), hint)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or no possible file name
         raise ConfigError(Problem("", f"cannot be read: {error}", str(path))) from error
     return read_text(text, str(path), is_json=path.suffix.lower() == ".json")
 
 
 def read_text(text: str, name: str, *, is_json: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
     """The same for a text; `name` stands for the file in places."""
-    if is_json:
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            place = f"{name}:{error.lineno}:{error.colno}"
-            raise ConfigError(Problem("", f"this is not JSON: {error.msg}", place)) from None
-        # A tab is white space in JSON and an error in YAML, whose parser gives the positions.
-        node = yaml.compose(text.replace("\t", " "), Loader=_Loader)
-    else:
-        try:
-            node = yaml.compose(text, Loader=_Loader)
-            data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
-        except yaml.YAMLError as error:
-            raise ConfigError(_broken(error, name)) from None
+    if not text.strip():
+        raise ConfigError(Problem("", "the file is empty", name))
+    try:
+        node, data = _parsed_json(text) if is_json else _parsed_yaml(text)
+    except json.JSONDecodeError as error:
+        place = f"{name}:{error.lineno}:{error.colno}"
+        raise ConfigError(Problem("", f"this is not JSON: {error.msg}", place)) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(_broken(error, name)) from None
+    except RecursionError:
+        raise ConfigError(Problem("", "it is nested too deeply", name)) from None
+    except (ValueError, LookupError, AttributeError) as error:  # such as the date 2024-13-45
+        raise ConfigError(Problem("", f"a value cannot be read: {error}", name)) from error
     if data is None:
         raise ConfigError(Problem("", "the file is empty", name))
     if not isinstance(data, dict):
@@ -62,6 +62,40 @@ def read_text(text: str, name: str, *, is_json: bool = False) -> tuple[dict[str,
     places: dict[str, str] = {}
     _walk(node, "", name, places)
     return data, places
+
+
+def _parsed_yaml(text: str) -> tuple[Any, Any]:
+    node = yaml.compose(text, Loader=_Loader)
+    if _contains_itself(node, set()):
+        raise ValueError("an alias stands inside what it stands for")
+    return node, yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+
+
+# Half of a character beyond U+FFFF: JSON has these, and YAML does not.
+_SURROGATE = re.compile(r"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
+
+
+def _parsed_json(text: str) -> tuple[Any, Any]:
+    """Read JSON; positions come from the YAML parser, where it can read the text too."""
+    data = json.loads(text)
+    # A tab is white space in JSON and an error in YAML.
+    alike = text.replace("\t", " ")
+    alike = _SURROGATE.sub(lambda found: found[0] if len(found[0]) == 2 else "??????", alike)
+    try:
+        return yaml.compose(alike, Loader=_Loader), data
+    except yaml.YAMLError:
+        return None, data
+
+
+def _contains_itself(node: Any, around: set[int]) -> bool:
+    if isinstance(node, yaml.ScalarNode) or node is None:
+        return False
+    if id(node) in around:
+        return True
+    below = node.value
+    if isinstance(node, yaml.MappingNode):
+        below = [part for pair in node.value for part in pair]
+    return any(_contains_itself(part, around | {id(node)}) for part in below)
 
 
 def _broken(error: yaml.YAMLError, name: str) -> Problem:
