@@ -241,12 +241,12 @@ def _put(tree: dict[str, Any], setting: Setting) -> None:
     node: Any = tree
     for depth, name in enumerate(parents):
         key = _key(node, name, setting)
-        empty: Any = [] if depth == 0 and name in _LISTS else {}
+        path = ".".join(parents[: depth + 1])
+        empty: Any = [] if path in _LISTS or path == "evaluation.evaluators" else {}
         present = node[key] if isinstance(node, list) else node.setdefault(key, empty)
         if present is None:  # a section that is named, with nothing in it
             present = node[key] = empty
         if not isinstance(present, (dict, list)):
-            path = ".".join(parents[: depth + 1])
             message = f"expected keys with values, not {present!r}"
             raise ConfigError(Problem(path, message, setting.origin))
         node = present
