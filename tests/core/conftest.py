@@ -31,9 +31,8 @@ def write_dist(
 ) -> Path:
     """Install a distribution as pip would: `name-1.0.dist-info` and a module, into a folder.
 
-    Args:
-        source: of the module that the entry point names; `hookimpl` is imported already.
-        entry: name of the entry point; None takes that of the distribution.
+    `source` is that of the module that the entry point names, where `hookimpl` is imported already.
+    The entry point is called as the distribution, unless `entry` says otherwise.
     """
     plain = name.replace("-", "_")
     module = module or f"{plain}_manifest"

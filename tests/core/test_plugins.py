@@ -130,7 +130,7 @@ def test_two_distributions_may_call_their_entry_points_the_same(make_dist, disco
     make_dist("two", GOOD, entry="rewards")
     plugins = discover("one", "two")
     assert [r.status for r in plugins.records if r.owner.name == "rewards"][-2:] == ["loaded"] * 2
-    with pytest.raises(ConflictError, match="'one:politeness'.*'two:politeness'"):
+    with pytest.raises(ConflictError, match=r"'one:politeness'.*'two:politeness'"):
         plugins.find(plugins.rewards, "politeness")
     assert plugins.find(plugins.rewards, "two:politeness").owner.distribution == "two"
 

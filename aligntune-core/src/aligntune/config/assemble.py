@@ -30,6 +30,7 @@ _FLAT = {
 # Which section a flat name means where several have it: the first of these.
 _ORDER = ("model", "datasets.0", "train", "logging", "evaluation", "distributed")
 _NOT_FLAT = {"datasets.0": {"name", "config"}, "distributed": {"backend"}}
+_SECTIONS = ("model", "train", "logging", "evaluation", "distributed", "plugins")
 _LISTS = {"datasets": "name", "eval_datasets": "name", "rewards": "type"}
 
 
@@ -127,12 +128,12 @@ def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) 
     names, weights = data.get("reward_functions"), data.get("reward_function_weights")
     if names is None and weights is None:
         return
-    for name, value, what in (
-        ("reward_functions", names, "reward names"),
-        ("reward_function_weights", weights, "numbers"),
-    ):
-        if not isinstance(value, (list, tuple)) and (value is not None or name not in data):
-            raise ConfigError(Problem(name, f"expected a list of {what}", where(name)))
+    if not isinstance(names, (list, tuple)):
+        path = "reward_functions"
+        raise ConfigError(Problem(path, "expected a list of reward names", where(path)))
+    if weights is not None and not isinstance(weights, (list, tuple)):
+        path = "reward_function_weights"
+        raise ConfigError(Problem(path, "expected a list of numbers", where(path)))
     weights = [1.0] * len(names) if weights is None else list(weights)
     if len(weights) != len(names):
         raise ConfigError(
@@ -151,13 +152,17 @@ def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) 
 
 
 def _root_value(path: str, written: str, value: Any, where: Origin, found: list[Setting]) -> None:
+    if value is None and path in _SECTIONS:  # a section that is named, with nothing in it
+        return
+    if value is None and path in _LISTS:
+        value = []
     if path in _LISTS and isinstance(value, (list, tuple)):
         found.append(Setting(path, [], where(written), written))
         for index, item in enumerate(value):
             if isinstance(item, str):
                 item = {_LISTS[path]: item}
             _section(f"{path}.{index}", f"{written}.{index}", item, where, found)
-    elif isinstance(value, (Section, Mapping)) and path != "chat_template":
+    elif isinstance(value, (Section, Mapping)) and path not in (*_LISTS, "chat_template"):
         _section(path, written, value, where, found)
     else:
         found.append(Setting(path, value, where(written), written))
@@ -244,8 +249,6 @@ def _put(tree: dict[str, Any], setting: Setting) -> None:
         path = ".".join(parents[: depth + 1])
         empty: Any = [] if path in _LISTS or path == "evaluation.evaluators" else {}
         present = node[key] if isinstance(node, list) else node.setdefault(key, empty)
-        if present is None:  # a section that is named, with nothing in it
-            present = node[key] = empty
         if not isinstance(present, (dict, list)):
             message = f"expected keys with values, not {present!r}"
             raise ConfigError(Problem(path, message, setting.origin))

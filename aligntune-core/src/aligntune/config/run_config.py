@@ -121,7 +121,12 @@ class RunConfig(Section):
             raise ValueError(
                 f"{str(value)!r} is a distributed strategy; set `distributed.backend: {value}`"
             )
-        return value.value if isinstance(value, BackendType) else value
+        if isinstance(value, str):
+            try:
+                return BackendType(value).value
+            except ValueError:
+                return value  # a plugin's backend
+        return value
 
 
 class SFTConfig(RunConfig):

@@ -8,13 +8,21 @@ to the algorithm's paper while a value that was set never does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from aligntune.errors import ConfigError
@@ -77,6 +85,14 @@ class Section(BaseModel):
 
                 raise ConfigError(problems_of(error, type(self))) from None
         self._elsewhere_given = moved
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keys_are_names(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """YAML has keys that are numbers; here they are unknown names."""
+        if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+            value = {str(key): item for key, item in value.items()}
+        return handler(value)
 
     @classmethod
     @cache

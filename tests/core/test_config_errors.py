@@ -1,0 +1,211 @@
+"""Every mistake in a configuration is one clear error that says where it stands."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aligntune.config import ConfigLoader, RunConfig, load_config
+from aligntune.config.assemble import Setting, collect, field_paths
+from aligntune.config.sources import read_text
+from aligntune.errors import AlignTuneError, ConfigError
+
+pytestmark = pytest.mark.usefixtures("no_plugins")
+
+GOOD = {"model": "m", "dataset": "d"}
+
+
+def error_of(source: Any, **more: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(source, **more)
+    return str(caught.value)
+
+
+# What is written below `model: m` and `dataset: d`, and what is said of it; FILE is the file.
+IN_YAML = [
+    ("learnin_rate: 1", "FILE:3:1: learnin_rate: unknown key\n    did you mean 'learning_rate'?"),
+    ("train:\n  warmpu_steps: 1", "FILE:4:3: train.warmpu_steps: unknown key\n"),
+    ("train:\n  warmpu_steps: 1", "did you mean 'warmup_steps'?"),
+    ("eval_datasets:\n- name: e\n- nam: f", "FILE:5:3: eval_datasets.1.nam: unknown key"),
+    ("eval_datasets:\n- name: e\n- nam: f", "FILE:3:1: eval_datasets.1.name: it is required"),
+    ("train:\n  output_dir: o", "'output_dir' belongs to another section: `logging.output_dir`"),
+    ("evaluation_strategy: no", "it is called `train.eval_strategy`"),
+    ("nonsense: {deep: 1}", "FILE:3:1: nonsense: unknown key"),
+    ("7: seven", "FILE:3:1: 7: unknown key"),
+    ("self: 1", "FILE:3:1: self: unknown key"),
+    ("train: {self: 1}", "train.self: unknown key"),
+    ("learning_rate: fast", "FILE:3:1: train.learning_rate: input should be a valid number"),
+    ("learning_rate: -1", "greater than or equal to 0, not -1"),
+    ("batch_size: 1.5", "train.per_device_batch_size: input should be a valid integer"),
+    ("train: 5", "FILE:3:1: train: input should be a valid dictionary"),
+    ("train: 5\nseed: 1", "FILE:4:1: train: expected keys with values, not 5"),
+    ("rewards: {type: length}", "FILE:3:1: rewards: input should be a valid list"),
+    ("rewards: [5]", "FILE:3:11: rewards.0: input should be"),
+    ("precision: bf17", "'bf16', 'fp16', 'fp32' or 'auto', not 'bf17'"),
+    ("evaluation: {evaluators: [{name: x}]}", "evaluation.evaluators.0.type: it is required"),
+    ("evaluation: {evaluators: [{1: x}]}", "evaluation.evaluators.0.1: unknown key"),
+    ("reward_functions: length", "FILE:3:1: reward_functions: expected a list of reward names"),
+    ("reward_functions: [a, b]\nreward_function_weights: [1]", "1 weights for 2 reward functions"),
+    ("reward_functions: [a]\nreward_function_weights: 2", "expected a list of numbers"),
+    ("learning_rate: 1\nlearning_rate: 2", "FILE:4:1: learning_rate: the key stands here a second"),
+    ("train:\n  seed: 1\n  seed: 1", "the first is in line 4"),
+    ("batch_size: 2\nper_device_train_batch_size: 4", "'batch_size' and 'per_device_train_batch_"),
+    ("lr_scheduler: linear\ntrain: {lr_scheduler_type: cosine}", "('linear' and 'cosine')"),
+    ("model_name: other", "'model' and 'model_name' are names of one parameter"),
+    ("type: dpo\nalgorithm: grpo", "'type' and 'algorithm' are names of one parameter"),
+    ("train:\n\tseed: 1", "FILE:4:1: this is not YAML: found character that cannot start"),
+    ("train: [1", "this is not YAML"),
+    ("run_name: 2024-13-45", "a value cannot be read: month must be in 1..12"),
+    ("run_name: !!int x", "a value cannot be read"),
+    ("run_name: !!python/name:os.system", "this is not YAML"),
+    ("generation_kwargs: &a {x: [*a]}", "an alias stands inside what it stands for"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "says"), IN_YAML, ids=range(len(IN_YAML)))
+def test_what_is_said_of_a_mistake_in_a_file(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"model: m\ndataset: d\n{text}\n")
+    assert says.replace("FILE", str(path)) in error_of(path)
+
+
+WHOLE = [
+    ("c.yaml", "", "the file is empty"),
+    ("c.yaml", "# nothing\n", "the file is empty"),
+    ("c.json", " \n", "the file is empty"),
+    ("c.json", "null", "the file is empty"),
+    ("c.yaml", "- a\n- b\n", "FILE:1:1: expected keys with values, found a list"),
+    ("c.yaml", "just words", "found a str"),
+    ("c.json", '{"model": "m",\n "dataset" "d"}', "FILE:2:12: this is not JSON: Expecting ':'"),
+    ("c.json", '{"model": "m", "model": "m"}', "FILE:1:16: model: the key stands here a second"),
+    ("c.json", '{"model":\t"m",\n\t"nonsense": 1}', "FILE:2:2: nonsense: unknown key"),
+    ("c.json", "[" * 100_000, "it is nested too deeply"),
+    ("c.json", '{"seed": ' + "1" * 5000 + "}", "a value cannot be read"),
+    ("c.yaml", "model: \udcff", "cannot be read"),
+    ("c.toml", "model = 'm'", "a configuration file is called .yaml, .yml or .json"),
+    ("c.yaml", "train:\n  seed: 1\n", "model: it is required and was not set"),
+    ("c.yaml", "model: m\n", "or --dataset"),
+    ("c.yaml", "model: m\ndatasets: []\n", "FILE:2:1: datasets: at least one data set is required"),
+    ("c.yaml", "model: m\ndataset: d\ntype: rl\n", "set `algorithm`, such as `algorithm: grpo`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "says"), WHOLE, ids=range(len(WHOLE)))
+def test_what_is_said_of_a_whole_file(name: str, text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text, errors="surrogateescape")
+    assert says.replace("FILE", str(path)) in error_of(path)
+
+
+def test_a_file_that_is_not_there_names_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "real.yml").touch()
+    said = error_of(tmp_path / "rael.yml")
+    assert "there is no such file" in said
+    assert "configuration files there: real.yml" in said
+    (tmp_path / "folder.yaml").mkdir()
+    assert "cannot be read" in error_of(tmp_path / "folder.yaml")
+    assert "cannot be read" in error_of("nul\0.yaml")
+    assert "not a int" in error_of(5)
+
+
+def test_several_problems_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config({**GOOD, "seed": "x", "nonsense": 1, "rewards": [{"weight": "heavy"}]})
+    assert str(caught.value).startswith("4 problems in the configuration\n- ")
+    assert {problem.path for problem in caught.value.problems} == {
+        "train.seed",
+        "nonsense",
+        "rewards.0.type",
+        "rewards.0.weight",
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["datasets.x.name", "datasets.7.name", "datasets.²", "datasets.-1"]
+)
+def test_an_item_that_is_not_there_cannot_be_set(path: str) -> None:
+    said = error_of({**GOOD}, overrides=[Setting(path, "x", "flag --it", path)])
+    assert "flag --it" in said
+    assert "is not the number of an item; there are 1" in said
+
+
+def test_keyword_arguments_and_flags_are_named_as_the_place() -> None:
+    overrides = collect({"batch_size": "many"}, lambda name: f"keyword argument {name}")
+    assert "keyword argument batch_size: train.per_device" in error_of(GOOD, overrides=overrides)
+
+
+def test_equal_values_under_two_names_are_no_contradiction() -> None:
+    assert load_config({**GOOD, "batch_size": 2, "train": {"batch_size": 2}}).train.batch_size == 2
+
+
+KEYS = [
+    *field_paths(),
+    *("model", "dataset", "datasets", "eval_datasets", "train", "rewards", "evaluation", "logging"),
+    *(
+        "distributed",
+        "plugins",
+        "reward_functions",
+        "reward_function_weights",
+        "type",
+        "self",
+        "/x",
+    ),
+    *("name", "0", "datasets.0", "datasets.0.name", "train.seed", "", ".", "params", "weight"),
+]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+VALUES = st.recursive(
+    SCALARS | st.binary(max_size=3) | st.dates() | st.sampled_from(["sft", "rl", "grpo", "auto"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | SCALARS, inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+MAPPINGS = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=6), VALUES, max_size=5)
+_QUICK = settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def ends_well(load: Any) -> None:
+    with suppress(AlignTuneError):
+        assert isinstance(load(), RunConfig)
+
+
+@_QUICK
+@given(MAPPINGS, MAPPINGS, st.booleans())
+def test_any_mapping_ends_in_a_configuration_or_in_our_error(
+    data: dict[str, Any], more: dict[str, Any], good: bool
+) -> None:
+    whole = {**GOOD, **data} if good else data
+    ends_well(lambda: load_config(whole))
+    ends_well(lambda: load_config(GOOD, overrides=collect(more, "flag")))
+
+
+@_QUICK
+@given(
+    MAPPINGS, st.text(max_size=12), st.integers(0, 200), st.sampled_from(["yaml", "json", "text"])
+)
+def test_any_text_ends_in_a_configuration_or_in_our_error(
+    data: dict[str, Any], noise: str, cut: int, form: str
+) -> None:
+    written = {
+        "yaml": yaml.dump,
+        "json": lambda d: json.dumps(d, default=str),
+        "text": lambda d: "",
+    }
+    try:
+        text = written[form](GOOD | data)
+    except TypeError:  # keys that JSON does not have
+        text = ""
+    text = text[:cut] + noise + text[cut:]
+    ends_well(lambda: load_config(noise))
+    ends_well(lambda: load_config(f"{noise}.yaml"))
+    ends_well(lambda: ConfigLoader.load_from_dict(read_text(text, "c", is_json=form == "json")[0]))

@@ -1,0 +1,205 @@
+"""One configuration, whatever the road: files, dict, keyword arguments, flags, section objects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aligntune.cli.configured import config_of
+from aligntune.cli.flags import read_flags
+from aligntune.config import (
+    ConfigLoader,
+    DatasetConfig,
+    LoggingConfig,
+    ModelConfig,
+    RewardConfig,
+    RunConfig,
+    SFTConfig,
+    SFTConfigLoader,
+    TrainingConfig,
+    UnifiedConfig,
+    load_config,
+)
+from aligntune.config.assemble import collect
+from aligntune.errors import ConfigError
+
+pytestmark = pytest.mark.usefixtures("no_plugins")
+
+NESTED: dict[str, Any] = {
+    "algorithm": "grpo",
+    "model": {"name_or_path": "m", "max_seq_length": 64},
+    "datasets": [{"name": "rows.jsonl", "column_mapping": {"q": "prompt"}}],
+    "train": {"learning_rate": 2e-4, "per_device_batch_size": 4, "max_steps": 3},
+    "rewards": [{"type": "accuracy", "weight": 2.0}],
+    "logging": {"output_dir": "out"},
+}
+FLAT: dict[str, Any] = {
+    "algorithm": "grpo",
+    "model_name": "m",
+    "max_seq_length": 64,
+    "dataset_name": "rows.jsonl",
+    "column_mapping": {"q": "prompt"},
+    "learning_rate": 2e-4,
+    "batch_size": 4,
+    "max_steps": 3,
+    "reward_functions": ["accuracy"],
+    "reward_function_weights": [2.0],
+    "output_dir": "out",
+}
+FLAGS = [
+    "--algorithm", "grpo", "--model", "m", "--model.max_seq_length", "64",
+    "--dataset=rows.jsonl", "--datasets.0.column_mapping", '{"q": "prompt"}',
+    "--learning-rate", "2e-4", "--train.batch_size", "4", "--max-steps=3",
+    "--rewards", '[{"type": "accuracy", "weight": 2}]', "--logging.output_dir", "out",
+]  # fmt: skip
+
+
+def config_from(road: str, folder: Path) -> RunConfig:
+    path = folder / f"config.{road.partition(' ')[0]}"
+    if road.startswith("yaml"):
+        path.write_text(yaml.safe_dump(NESTED if road == "yaml" else FLAT))
+        return ConfigLoader.load_from_yaml(path)
+    if road.startswith("json"):
+        indent: Any = "\t" if road == "json tabs" else None
+        path.write_text(json.dumps(NESTED, indent=indent))
+        return ConfigLoader.load_from_json(path)
+    if road == "keyword arguments":
+        return load_config(overrides=collect(FLAT, "keyword argument"), kind="rl")
+    if road == "flags":
+        return config_of(None, read_flags(FLAGS, {}))
+    if road == "sections":
+        return UnifiedConfig(
+            algo="grpo",
+            model=ModelConfig(name_or_path="m", max_seq_length=64),
+            datasets=[DatasetConfig(name="rows.jsonl", column_mapping={"q": "prompt"})],
+            train=TrainingConfig(learning_rate=2e-4, batch_size=4, max_steps=3),
+            rewards=[RewardConfig(type="accuracy", weight=2)],
+            logging=LoggingConfig(output_dir="out"),
+        )
+    return load_config(NESTED if road == "dict" else FLAT)
+
+
+ROADS = (
+    "yaml", "yaml flat", "json", "json tabs", "flat dict", "keyword arguments", "flags", "sections",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_every_road_leads_to_the_same_configuration(road: str, tmp_path: Path) -> None:
+    expected, found = load_config(NESTED), config_from(road, tmp_path)
+    assert isinstance(found, UnifiedConfig)
+    assert found.model_dump() == expected.model_dump()
+    assert set(found.origins) - {"datasets", "rewards"} == set(expected.origins) - {
+        "datasets",
+        "rewards",
+    }
+
+
+def test_each_value_knows_where_it_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("model: m\ntrain:\n  learning_rate: 2e-4\ndatasets:\n  - name: d\n")
+    flags = read_flags(["--train.seed", "7", "--batch-size", "2"], {})
+    origins = config_of(path, flags).origins
+    assert origins["model.name_or_path"] == f"{path}:1:1"
+    assert origins["train.learning_rate"] == f"{path}:3:3"
+    assert origins["datasets.0.name"] == f"{path}:5:5"
+    assert origins["train.seed"] == "flag --train.seed"
+    assert origins["train.per_device_batch_size"] == "flag --batch-size"
+    assert "train.epochs" not in origins
+
+
+def test_positions_in_json_survive_characters_that_yaml_does_not_have(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"model": "m", "dataset": {"name": "d",\n "system_prompt": "\\ud83d\\ude00"}}')
+    config = load_config(path)
+    assert config.datasets[0].system_prompt == "\N{GRINNING FACE}"
+    assert config.origins["datasets.0.system_prompt"] == f"{path}:2:2"
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    for name, text in (
+        ("c.yaml", "model: m\ndataset: d\n"),
+        ("c.json", '{"model": "m", "dataset": "d"}'),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        assert load_config(tmp_path / name).model.name_or_path == "m"
+
+
+def test_overrides_win_over_a_file_and_over_a_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(NESTED))
+    for source in (path, NESTED, load_config(NESTED)):
+        config = load_config(source, overrides=collect({"learning_rate": 1.0}, "flag --x"))
+        assert (config.train.learning_rate, config.train.max_steps) == (1.0, 3)
+        assert config.origins["train.learning_rate"] == "flag --x"
+
+
+def test_a_list_item_is_overridden_by_its_path(tmp_path: Path) -> None:
+    source = {"model": "m", "datasets": [{"name": "a", "split": "test"}, "b"]}
+    flags = {"datasets.1.split": "dev", "datasets.2.name": "c", "datasets.0.max_samples": "5"}
+    (tmp_path / "c.json").write_text(json.dumps(source))
+    config = config_of(tmp_path / "c.json", flags)
+    assert [(d.name, d.split, d.max_samples) for d in config.datasets] == [
+        ("a", "test", 5),
+        ("b", "dev", None),
+        ("c", "train", None),
+    ]
+
+
+def test_a_list_in_an_override_replaces_the_whole_list() -> None:
+    config = load_config(
+        {"model": "m", "datasets": ["a", "b"]}, overrides=collect({"datasets": ["c"]}, "x")
+    )
+    assert [d.name for d in config.datasets] == ["c"]
+
+
+@pytest.mark.parametrize("first", ["max_samples", "datasets"])
+def test_a_flat_name_beside_a_list_holds_in_any_order(first: str) -> None:
+    given = {"model": "m", "max_samples": 5, "datasets": ["a"]}
+    ordered = {first: given[first], **given}
+    assert load_config(ordered).datasets[0].max_samples == 5
+
+
+def test_an_override_wins_over_the_algorithm_that_a_file_calls_its_type() -> None:
+    source = {"type": "dpo", "model": "m", "dataset": "d"}
+    assert load_config(source).algo == "dpo"
+    config = load_config(source, overrides=collect({"algorithm": "grpo"}, "flag"))
+    assert config.algo == "grpo"
+
+
+def test_the_kind_follows_the_algorithm_and_the_type() -> None:
+    given = {"model": "m", "dataset": "d"}
+    assert isinstance(load_config(given), SFTConfig)
+    assert isinstance(load_config({**given, "algorithm": "GRPO"}), UnifiedConfig)
+    assert isinstance(load_config({**given, "type": "rl", "algo": "grpo"}), UnifiedConfig)
+    assert isinstance(SFTConfigLoader.load_from_dict(given), SFTConfig)
+    with pytest.raises(ConfigError, match="it says sft, and the algorithm is 'grpo'"):
+        load_config({**given, "type": "sft", "algorithm": "grpo"})
+
+
+def test_short_forms() -> None:
+    config = load_config(
+        {
+            "model": "m",
+            "dataset": {"name": "d", "split": "test"},
+            "eval_dataset": "e",
+            "evaluation": {"evaluators": ["perplexity"]},
+            "loggers": "none",
+        }
+    )
+    assert (config.datasets[0].name, config.datasets[0].split) == ("d", "test")
+    assert config.eval_datasets[0].name == "e"
+    assert config.evaluation.evaluators[0].type == "perplexity"
+    assert config.logging.loggers == []
+
+
+def test_an_empty_section_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("model: m\ndataset: d\nlogging:\ntrain:\nrewards:\n")
+    assert (
+        load_config(path).model_dump() == load_config({"model": "m", "dataset": "d"}).model_dump()
+    )
