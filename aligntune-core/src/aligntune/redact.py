@@ -72,15 +72,18 @@ _HEADER = re.compile(
     r"(\bauthorization['\"]?\s*[:=]\s*['\"]?)((?:[A-Za-z]+ )?[^\s'\"]+)", re.IGNORECASE
 )
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z0-9+.-]++://)[^\s/?#'\"]+@")
-# A quoted value, or one that ends where the next thing begins.
-_VALUE = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s'\"&]+"
-# Names are matched whole and once (`++`), so that a long text takes time in proportion to its length.
-_NAMED = (
-    re.compile(rf"(?<![\w.-])([\w.-]++)([ \t]*=(?!=)[ \t]*|['\"]\s*[:=]\s*)({_VALUE})"),  # token=X
-    re.compile(rf"(?<![\w-])(?=[^\W_]*+[_-])([\w-]++)(:\s*)({_VALUE})"),  # hub_token: X
-    re.compile(r"^[ \t-]*+([A-Za-z]++)(:[ \t]+)(\S+)[ \t]*$", re.MULTILINE),  # token: X, on a line
-    re.compile(rf"(?<![\w-])(--?[A-Za-z][\w-]*+)(\s+)(?!--[A-Za-z])({_VALUE})"),  # --hub-token X
+# What stands before a value. A name is matched whole and once (`++`), and the value apart from it,
+# so that a long text takes time in proportion to its length.
+_NAMES = (
+    re.compile(
+        r"(?<![\w.-])([\w.-]++)(?:[ \t]*=(?!=)[ \t]*|['\"]\s*[:=]\s*)"
+    ),  # token=X, "token": X
+    re.compile(r"(?<![\w-])(?=[^\W_]*+[_-])([\w-]++):\s*"),  # hub_token: X
+    re.compile(r"^[ \t-]*+([A-Za-z]++):[ \t]+(?=\S+[ \t]*$)", re.MULTILINE),  # token: X, on a line
+    re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*+)\s+(?!--[A-Za-z])"),  # --hub-token X
 )
+# A quoted value, or one that ends where the next thing begins.
+_VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s'\"&]+")
 _ARGUMENT = re.compile(r"(-{0,2}[A-Za-z_][\w.-]*=)(.+)", re.DOTALL)  # one whole element of a list
 
 
@@ -198,7 +201,7 @@ def _text(text: str) -> str:
     text = _BEARER.sub(_bearer, text)
     text = _TOKENS.sub(REDACTED, text)
     text = _HEADER.sub(rf"\1{REDACTED}", text)
-    for pattern in _NAMED:
+    for pattern in _NAMES:
         text = _without_named(pattern, text)
     return text
 
@@ -212,16 +215,20 @@ def _bearer(match: re.Match[str]) -> str:
 
 
 def _without_named(pattern: re.Pattern[str], text: str) -> str:
-    """The text without the values of secret names; a value may itself be a name with its value."""
+    """The text without the values that stand after a secret name."""
     parts = []
     start = 0
     while match := pattern.search(text, start):
-        value = match[3]
-        bare = value.strip("'\"")
-        parts.append(text[start : match.start(3)])
-        start = match.start(3)
-        if is_secret_name(match[1]) and not bare.startswith(REDACTED) and bare not in _NO_VALUE:
-            quote = value[0] if value[0] in "'\"" else ""
+        parts.append(text[start : match.end()])
+        start = match.end()
+        value = _VALUE.match(text, start) if is_secret_name(match[1]) else None
+        if value is not None and not _says_nothing(value[0]):
+            quote = value[0][0] if value[0][0] in "'\"" else ""
             parts.append(f"{quote}{REDACTED}{quote}")
-            start = match.end(3)
+            start = value.end()
     return "".join([*parts, text[start:]])
+
+
+def _says_nothing(value: str) -> bool:
+    bare = value.strip("'\"")
+    return bare.startswith(REDACTED) or bare in _NO_VALUE
