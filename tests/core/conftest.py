@@ -95,3 +95,15 @@ def no_plugins(monkeypatch: pytest.MonkeyPatch) -> Plugins:
     empty = Plugins(Switches.make(only=[]))
     monkeypatch.setattr(process_plugins, "_current", empty)
     return empty
+
+
+@pytest.fixture
+def toy(site: Path, discover: Discover, monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    """The process has the one plugin `toy`, whatever is installed in this environment."""
+    source = (Path(__file__).parent / "toy.py").read_text()
+    write_dist(site, "toy", "", module="toy")
+    (site / "toy.py").write_text(source)
+    importlib.invalidate_caches()
+    found = discover("toy")
+    monkeypatch.setattr(process_plugins, "_current", found)
+    return found

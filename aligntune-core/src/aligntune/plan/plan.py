@@ -91,8 +91,9 @@ def make_plan(
         facts.parameters, f"algorithm {choice.algorithm.name!r} of {choice.algorithm.owner}"
     )
     if facts.kind != config.kind:
-        kind = "an SFTConfig" if facts.kind == "sft" else "a UnifiedConfig"
-        raise ConfigError(f"{choice.algorithm.name!r} reads {kind}, not a {type(config).__name__}")
+        kinds = ["an SFTConfig", "a UnifiedConfig"]
+        reads, given = kinds if facts.kind == "sft" else reversed(kinds)
+        raise ConfigError(f"{choice.algorithm.name!r} reads {reads}, not {given}")
     config = _copy(config)
     bent = _bend(config, facts, table, hardware)
     values, problems = _values(config, table, bent)

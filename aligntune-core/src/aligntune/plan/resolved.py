@@ -15,7 +15,7 @@ import yaml
 
 from aligntune.config.assemble import Setting, merge
 from aligntune.plan.plan import Plan, leaves
-from aligntune.redact import redact, secret_paths
+from aligntune.redact import REDACTED, redact, secret_paths
 
 __all__ = ["plan_as_dict", "resolved_values", "save_resolved"]
 
@@ -48,21 +48,20 @@ def resolved_values(plan: Plan) -> tuple[dict[str, Any], list[str]]:
     ]
     tree, _ = merge(settings)
     tree["backend"] = plan.backend.name
-    secrets = secret_paths(tree)
-    for path in secrets:
-        _drop(tree, path.split("."))
-    return redact(tree), secrets
+    return _without_redacted(redact(tree)), secret_paths(tree)
 
 
-def _drop(node: Any, parts: list[str]) -> None:
-    head, *rest = parts
-    key: Any = int(head) if isinstance(node, list) else head
-    if rest:
-        _drop(node[key], rest)
-    elif isinstance(node, dict):
-        node.pop(key, None)
-    else:
-        node[key] = "[redacted]"
+def _without_redacted(value: Any) -> Any:
+    """Leave out keys whose value was a secret; a list keeps its length."""
+    if isinstance(value, list):
+        return [_without_redacted(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _without_redacted(item)
+        for key, item in value.items()
+        if not (isinstance(item, str) and REDACTED in item)
+    }
 
 
 def resolved_yaml(plan: Plan) -> str:
