@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import glob
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,11 +89,28 @@ def _from_files(config: DatasetConfig, files: list[Path]) -> Dataset:
             raise DataError(f"{file}: the file is empty")
     more: dict[str, Any] = {"sep": "\t"} if files[0].suffix.lower() == ".tsv" else {}
     names = [str(file.resolve()) for file in files]
+    builder = datasets.load_dataset_builder(kinds.pop(), data_files=names, **more)
     try:
-        return datasets.load_dataset(kinds.pop(), data_files=names, split="train", **more)
+        with _one_voice():
+            builder.download_and_prepare()
     except (datasets.exceptions.DatasetGenerationError, ValueError, OSError) as error:
         cause = error.__cause__ or error
         raise DataError(_broken_line(files) or f"{config.name}: cannot be read: {cause}") from error
+    if builder.info.splits["train"].num_examples == 0:
+        raise DataError(f"{config.name}: the data set is empty")
+    return builder.as_dataset(split="train")
+
+
+@contextmanager
+def _one_voice() -> Iterator[None]:
+    """Keep the library from logging what it then raises, and what is said here with the line."""
+    log = logging.getLogger("datasets")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _broken_line(files: list[Path]) -> str | None:
