@@ -1,39 +1,87 @@
-"""Types of the lazy root: the same names, imported where they are."""
+# Types of the lazy root: the same names, imported where they are.
 
 from aligntune.config import (
     ConfigLoader as ConfigLoader,
+)
+from aligntune.config import (
     DatasetConfig as DatasetConfig,
+)
+from aligntune.config import (
     DistributedConfig as DistributedConfig,
+)
+from aligntune.config import (
     EvaluationConfig as EvaluationConfig,
+)
+from aligntune.config import (
     EvaluatorConfig as EvaluatorConfig,
+)
+from aligntune.config import (
     LoggingConfig as LoggingConfig,
+)
+from aligntune.config import (
     ModelConfig as ModelConfig,
+)
+from aligntune.config import (
     PluginsConfig as PluginsConfig,
+)
+from aligntune.config import (
     RewardConfig as RewardConfig,
+)
+from aligntune.config import (
     SFTConfig as SFTConfig,
+)
+from aligntune.config import (
     SFTConfigLoader as SFTConfigLoader,
+)
+from aligntune.config import (
     TrainingConfig as TrainingConfig,
+)
+from aligntune.config import (
     UnifiedConfig as UnifiedConfig,
+)
+from aligntune.config import (
     load_config as load_config,
 )
 from aligntune.core.backend_factory import (
     BackendConfig as BackendConfig,
+)
+from aligntune.core.backend_factory import (
     BackendFactory as BackendFactory,
+)
+from aligntune.core.backend_factory import (
     create_rl_trainer as create_rl_trainer,
+)
+from aligntune.core.backend_factory import (
     create_sft_trainer as create_sft_trainer,
 )
 from aligntune.core.trainer_base import (
     RLTrainerBase as RLTrainerBase,
+)
+from aligntune.core.trainer_base import (
     SFTTrainerBase as SFTTrainerBase,
+)
+from aligntune.core.trainer_base import (
     TrainerBase as TrainerBase,
 )
 from aligntune.enums import (
     AlgorithmType as AlgorithmType,
+)
+from aligntune.enums import (
     BackendType as BackendType,
+)
+from aligntune.enums import (
     PrecisionType as PrecisionType,
-    RLAlgorithm as RLAlgorithm,
+)
+from aligntune.enums import (
     RewardType as RewardType,
+)
+from aligntune.enums import (
+    RLAlgorithm as RLAlgorithm,
+)
+from aligntune.enums import (
     TaskType as TaskType,
+)
+from aligntune.enums import (
     TrainingType as TrainingType,
 )
 from aligntune.errors import (
@@ -41,6 +89,8 @@ from aligntune.errors import (
 )
 from aligntune.evaluation import (
     Evaluator as Evaluator,
+)
+from aligntune.evaluation import (
     Metric as Metric,
 )
 from aligntune.hookspecs import (
@@ -48,15 +98,23 @@ from aligntune.hookspecs import (
 )
 from aligntune.plan import (
     Plan as Plan,
+)
+from aligntune.plan import (
     make_plan as make_plan,
 )
 from aligntune.run import (
     RunDirectory as RunDirectory,
+)
+from aligntune.run import (
     write_report as write_report,
 )
 from aligntune.scoring import (
     RewardBatch as RewardBatch,
+)
+from aligntune.scoring import (
     RewardFunction as RewardFunction,
+)
+from aligntune.scoring import (
     RewardRegistry as RewardRegistry,
 )
 

@@ -33,6 +33,8 @@ class _Names(StrEnum):
 
 
 class TrainingType(_Names):
+    """The two kinds of run."""
+
     SFT = "sft"
     RL = "rl"
 
@@ -55,6 +57,8 @@ RLAlgorithm = AlgorithmType
 
 
 class BackendType(_Names):
+    """Training backends (trl, unsloth, auto) and distributed strategies (the others)."""
+
     TRL = "trl"
     UNSLOTH = "unsloth"
     AUTO = "auto"
@@ -65,6 +69,8 @@ class BackendType(_Names):
 
 
 class PrecisionType(_Names):
+    """Number formats of weights and training."""
+
     BF16 = "bf16"
     FP16 = "fp16"
     FP32 = "fp32"
@@ -72,10 +78,12 @@ class PrecisionType(_Names):
 
 
 class TaskType(_Names):
+    """What rows are for."""
+
     INSTRUCTION_FOLLOWING = "instruction_following"
     SUPERVISED_FINE_TUNING = "supervised_fine_tuning"
     TEXT_CLASSIFICATION = "text_classification"
-    TOKEN_CLASSIFICATION = "token_classification"
+    TOKEN_CLASSIFICATION = "token_classification"  # noqa: S105
     TEXT_GENERATION = "text_generation"
     CHAT_COMPLETION = "chat_completion"
     CONVERSATION = "conversation"

@@ -1,8 +1,8 @@
 """The one family of errors that a user can mend.
 
-Every mistake in a configuration, a data set, a plugin or a reward ends in an `AlignTuneError`, whose
-message says what was given, what is wrong, where, and what would be right. The command line prints
-such a message without a traceback; anything else that escapes is a bug of ours.
+Every mistake in a configuration, a data set, a plugin or a reward ends in an `AlignTuneError`,
+whose message says what was given, what is wrong, where, and what would be right. The command line
+prints such a message without a traceback; anything else that escapes is a bug of ours.
 """
 
 from __future__ import annotations

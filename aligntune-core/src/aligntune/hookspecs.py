@@ -1,4 +1,4 @@
-"""Every hook that AlignTune calls. Each is one sentence; docs/plugins.md has a runnable example of each."""
+"""Every hook that AlignTune calls, one sentence each; docs/plugins.md has examples that run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
 
 @hookspec
 def aligntune_config_resolved(plan: Plan) -> None:
-    """A plan stands: look at it, or raise an `AlignTuneError` to stop the run before anything loads."""
+    """A plan stands: look at it, or raise an `AlignTuneError` to stop before anything loads."""
 
 
 @hookspec

@@ -107,8 +107,8 @@ class Register(Generic[F]):
 
     def __init__(self, plugins: Plugins, registry: Registry[F], facts: type[F]) -> None:
         self._plugins = plugins
-        self._registry = registry
-        self._facts = facts
+        self._registry: Registry[F] = registry
+        self._facts: type[F] = facts
 
     def __call__(self, name: str, target: object, **facts: Any) -> None:
         owner = self._plugins.current_owner
@@ -220,14 +220,16 @@ class Plugins:
         if self.switches.strict:
             for record in new:
                 if record.status in ("failed", "incompatible"):
-                    raise PluginError(f"plugin {record.owner.name!r} of {record.owner}: {record.reason}")
+                    raise PluginError(
+                        f"plugin {record.owner.name!r} of {record.owner}: {record.reason}"
+                    )
         return new
 
     def _register(self, owner: Owner, module: Any, error: BaseException | None) -> PluginRecord:
         if error is None:
             try:
                 self._register_module(owner, module)
-            except (Exception, SystemExit) as raised:  # the boundary that names the plugin
+            except (Exception, SystemExit) as raised:  # noqa: BLE001 (the boundary that names it)
                 error = raised
         if error is not None:
             return PluginRecord(owner, "failed", describe(error))
@@ -298,8 +300,10 @@ def _incompatible(ep: importlib.metadata.EntryPoint) -> str | None:
         dist = ep.dist.name if ep.dist is not None else ep.name
         lower = [s for s in requirement.specifier if s.operator in (">=", ">", "==", "~=")]
         newer = any(Version(s.version.removesuffix(".*")) > core for s in lower)
-        mend = f'pip install --upgrade "{CORE}{requirement.specifier}"' if newer else (
-            f"pip install --upgrade {dist}"
+        mend = (
+            f'pip install --upgrade "{CORE}{requirement.specifier}"'
+            if newer
+            else (f"pip install --upgrade {dist}")
         )
         return f"it needs {CORE}{requirement.specifier}, and {core} is installed: {mend}"
     return None
@@ -310,7 +314,7 @@ _current: Plugins | None = None
 
 def get() -> Plugins:
     """The plugins of this process, discovered on first use."""
-    global _current
+    global _current  # noqa: PLW0603 (one set of plugins per process)
     if _current is None:
         _current = Plugins()
     return _current
@@ -326,7 +330,7 @@ def configure(
     Raises:
         PluginError: with `strict`, on the first plugin that fails or is incompatible.
     """
-    global _current
+    global _current  # noqa: PLW0603 (one set of plugins per process)
     fresh = Plugins(Switches.make(only, without, strict))
     if _current is not None:
         for old, new in zip(_current.registries.all(), fresh.registries.all(), strict=True):

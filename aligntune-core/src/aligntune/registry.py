@@ -69,7 +69,10 @@ def import_target(target: object, said_by: str) -> Any:
             found = getattr(found, part)
     except AlignTuneError:
         raise
-    except (Exception, SystemExit) as error:  # another's code runs on import: the boundary that names it
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # another's code runs on import: the boundary that names it
         raise PluginError(
             f"{said_by} points at {target!r}, which cannot be imported: {describe(error)}"
         ) from error
@@ -136,7 +139,7 @@ class Registry(Generic[F]):
         return [
             entry
             for entry in self
-            if (not owner or entry.owner.name == owner or entry.owner.distribution == owner)
+            if (not owner or owner in (entry.owner.name, entry.owner.distribution))
             and (bare == entry.name or bare in getattr(entry.facts, "aliases", ()))
         ]
 
@@ -155,7 +158,9 @@ class Registry(Generic[F]):
         if len(found) > 1:
             same = len({entry.qualified for entry in found}) < len(found)
             names = [f"{e.owner.distribution}:{e.name}" if same else e.qualified for e in found]
-            claims = " and ".join(f"{e.owner} (as {n!r})" for e, n in zip(found, names, strict=True))
+            claims = " and ".join(
+                f"{e.owner} (as {n!r})" for e, n in zip(found, names, strict=True)
+            )
             raise ConflictError(
                 f"{self.kind} {name!r} is claimed by {claims}; write the one you mean in full"
             )
@@ -163,11 +168,13 @@ class Registry(Generic[F]):
 
     def missing(self, name: str, notes: str = "") -> str:
         """The message for a name that is not there."""
-        known = self.names()
+        known: list[str] = self.names()
         bare = name.rpartition(":")[2]
         parts = [f"unknown {self.kind} {name!r}"]
         install = [d for d, names in PROVIDERS[self.kind].items() if bare in names]
-        close = did_you_mean(bare, {*known, *(n for ns in PROVIDERS[self.kind].values() for n in ns)})
+        close = did_you_mean(
+            bare, {*known, *(n for ns in PROVIDERS[self.kind].values() for n in ns)}
+        )
         if install:
             parts.append(f"it comes with {install[0]}: pip install {install[0]}")
         elif close:

@@ -1,3 +1,3 @@
-"""Algorithms of AlignTune on TRL. Nothing is imported here; the manifest is `aligntune_trl.plugin`."""
+"""Algorithms of AlignTune on TRL. Imports nothing; the manifest is `aligntune_trl.plugin`."""
 
 __version__ = "0.1.0"

@@ -29,7 +29,7 @@ def argument_values(plan: Plan, owner: str) -> dict[str, Any]:
 
 
 def _library_log_level(level: str) -> str:
-    """transformers prints whole configurations at INFO; AlignTune's own log says what matters."""
+    """Transformers prints whole configurations at INFO; AlignTune's own log says what matters."""
     return "warning" if level == "INFO" else level.lower()
 
 

@@ -68,8 +68,10 @@ class TRLBackend:
 
 
 def torch_dtype(precision: PrecisionType) -> str:
-    """The dtype of the weights. fp16 trains float32 weights under autocast: a gradient scaler
-    cannot unscale float16 gradients."""
+    """The dtype of the weights.
+
+    fp16 trains float32 weights under autocast: a gradient scaler cannot unscale float16 gradients.
+    """
     return "bfloat16" if precision is PrecisionType.BF16 else "float32"
 
 
@@ -126,7 +128,11 @@ def model_error(plan: Plan, error: Exception) -> ConfigError:
     said = lines[0] if lines else type(error).__name__
     hint = ""
     if "trust_remote_code" in str(error):
-        hint = "it comes with code of its own; after reading it, set `model.trust_remote_code: true`"
+        hint = (
+            "it comes with code of its own; after reading it, set `model.trust_remote_code: true`"
+        )
     name = plan.config.model.name_or_path
     where = plan.config.origins.get("model.name_or_path", "")
-    return ConfigError(Problem("model.name_or_path", f"{name!r} cannot be loaded: {said}", where, hint))
+    return ConfigError(
+        Problem("model.name_or_path", f"{name!r} cannot be loaded: {said}", where, hint)
+    )

@@ -47,6 +47,7 @@ class TRLTrainer(TrainerBase):
 
     owner: str  # the TRL configuration class, as parameter tables name it
     padding_side: str | None = None
+    tokenizer: PreTrainedTokenizerBase  # once the run has been set up
 
     def __init__(self, plan: Plan, backend: Any) -> None:
         super().__init__(plan, backend)
@@ -64,7 +65,7 @@ class TRLTrainer(TrainerBase):
     ) -> Trainer:
         """Build the TRL trainer from what was loaded."""
 
-    def prepare_data(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def prepare_data(self) -> None:
         """Read and check training and evaluation rows."""
         contract = self.plan.algorithm.facts.data
         keep = self.plan.algorithm.facts.kind == "rl"
@@ -77,13 +78,15 @@ class TRLTrainer(TrainerBase):
         """Load everything, in the order in which mistakes are cheapest; the second call is free."""
         if self.trainer is not None:
             return self.trainer
-        tokenizer = load_tokenizer(self.plan, padding_side=self.padding_side)
-        self.prepare_data(tokenizer)
+        self.tokenizer = load_tokenizer(self.plan, padding_side=self.padding_side)
+        self.prepare_data()
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(self.run.logs)
         arguments = trainer_arguments(self.plan, self.owner, self.run, Hardware.detect().device)
         try:
-            policy = self.backend.load(self.plan, tokenizer)
-            self.trainer = self.make_trainer(policy, arguments | policy.arguments, self._callbacks())
+            policy = self.backend.load(self.plan, self.tokenizer)
+            self.trainer = self.make_trainer(
+                policy, arguments | policy.arguments, self._callbacks()
+            )
         except AlignTuneError:
             raise
         except OSError as error:
@@ -97,7 +100,9 @@ class TRLTrainer(TrainerBase):
         processes = self.trainer.args.world_size
         if processes != self.config.distributed.num_processes:
             asked = self.config.distributed.num_processes
-            raise ConfigError(f"{processes} processes are running and distributed.num_processes is {asked}")
+            raise ConfigError(
+                f"{processes} processes are running and distributed.num_processes is {asked}"
+            )
         return self.trainer
 
     def _callbacks(self) -> list[Any]:
@@ -106,7 +111,9 @@ class TRLTrainer(TrainerBase):
             callbacks.append(self._progress)
         if self._measurement is not None:
             callbacks.append(EvaluationCallback(self._measure_during))
-        for more in self.plan.plugins.hook.aligntune_trainer_callbacks(plan=self.plan, run=self.run):
+        for more in self.plan.plugins.hook.aligntune_trainer_callbacks(
+            plan=self.plan, run=self.run
+        ):
             callbacks.extend(more or ())
         return callbacks
 
@@ -142,7 +149,9 @@ class TRLTrainer(TrainerBase):
         if not wanted.evaluators:
             return None
         if self.eval_data is None:
-            raise ConfigError("evaluators are set and there is no data for them: set `eval_datasets`")
+            raise ConfigError(
+                "evaluators are set and there is no data for them: set `eval_datasets`"
+            )
         settings = EvaluationSettings(
             batch_size=wanted.batch_size,
             max_new_tokens=wanted.max_new_tokens,
@@ -165,7 +174,7 @@ class TRLTrainer(TrainerBase):
         if self._measurement is None or self.eval_data is None:
             return []
         model = trainer.accelerator.unwrap_model(trainer.model)
-        found = self._measurement.run(model, trainer.processing_class)
+        found = self._measurement.run(model, self.tokenizer)
         place = {
             "step": trainer.state.global_step,
             "when": when,
@@ -181,25 +190,26 @@ class TRLTrainer(TrainerBase):
         trainer = self.setup()
         if self.eval_data is None:
             raise ConfigError("there is no evaluation data: set `eval_datasets: [{name: ...}]`")
-        own = {k: float(v) for k, v in trainer.evaluate().items() if isinstance(v, (int, float))}
+        own = {name: float(value) for name, value in trainer.evaluate().items()}
         if self._measurement is None:
             return own
         found = self._measurement.run(
-            trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class
+            trainer.accelerator.unwrap_model(trainer.model), self.tokenizer
         )
         return own | found.values()
 
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:
-        """Complete prompts (strings, or lists of chat messages), in order.
+        """Complete prompts, in order.
 
         Args:
-            generation: fields of `EvaluationSettings`, such as `max_new_tokens` or `temperature`.
+            prompts: strings, or lists of chat messages.
+            generation: `max_new_tokens`, `temperature` and `top_p`.
         """
         from aligntune_trl.generation import complete
 
         trainer = self.setup()
         model = trainer.accelerator.unwrap_model(trainer.model)
-        return complete(model, trainer.processing_class, prompts, **generation)
+        return complete(model, self.tokenizer, prompts, **generation)
 
     def save_model(self, path: str | Path | None = None) -> str:
         """Save model (or adapter) and tokenizer; return the folder."""
@@ -220,9 +230,11 @@ class TRLTrainer(TrainerBase):
         model = trainer.accelerator.unwrap_model(trainer.model)
         try:
             address = model.push_to_hub(repo_id, token=token, private=private)
-            trainer.processing_class.push_to_hub(repo_id, token=token, private=private)
+            self.tokenizer.push_to_hub(repo_id, token=token, private=private)
         except (HfHubHTTPError, OSError) as error:
-            raise RunError(f"pushing to {repo_id!r} failed: {type(error).__name__}: {error}") from error
+            raise RunError(
+                f"pushing to {repo_id!r} failed: {type(error).__name__}: {error}"
+            ) from error
         return str(address)
 
 

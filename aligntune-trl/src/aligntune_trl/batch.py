@@ -55,6 +55,7 @@ def default_group(config: RunConfig, hardware: Hardware | None) -> tuple[Any, st
 
 
 def default_eval_batch(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    """Evaluation generates whole groups too."""
     group = config.train.num_generations
     return (group, "one group of completions") if group else None
 
@@ -101,8 +102,8 @@ def check_lengths(config: RunConfig) -> Iterable[Problem]:
     if limit is not None and limit < 1:
         yield Problem(
             "model.max_seq_length",
-            f"{config.model.max_seq_length} tokens leave no room for a prompt beside a completion of "
-            f"{config.train.max_completion_length}",
+            f"{config.model.max_seq_length} tokens leave no room for a prompt beside a completion "
+            f"of {config.train.max_completion_length}",
             hint="raise it, or lower `train.max_completion_length`",
         )
 
@@ -131,11 +132,14 @@ def check_checkpoints(config: RunConfig) -> Iterable[Problem]:
 
 
 def check_processes(config: RunConfig) -> Iterable[Problem]:
+    """This backend trains in one process."""
     distributed = config.distributed
     if distributed.backend != "single" or distributed.num_processes != 1:
         message = f"{distributed.backend.value} with {distributed.num_processes} processes"
         yield Problem(
-            "distributed", f"{message}: this backend trains in one process", hint="use `single` and 1"
+            "distributed",
+            f"{message}: this backend trains in one process",
+            hint="use `single` and 1",
         )
 
 
@@ -144,8 +148,10 @@ def sft_lines(config: RunConfig) -> list[str]:
     train = config.train
     rows = train.per_device_batch_size * train.gradient_accumulation_steps
     return [
-        f"each step trains on {rows} rows: {train.per_device_batch_size} per forward pass, "
-        f"{train.gradient_accumulation_steps} passes accumulated",
+        (
+            f"each step trains on {rows} rows: {train.per_device_batch_size} per forward pass, "
+            f"{train.gradient_accumulation_steps} passes accumulated"
+        ),
         _length(config),
     ]
 
@@ -156,11 +162,14 @@ def grpo_lines(config: RunConfig) -> list[str]:
     step = train.per_device_batch_size * train.gradient_accumulation_steps
     rollout, group = _rollout(config), train.num_generations or 1
     updates = rollout // step * (train.num_ppo_epochs or 1) if step else 0
+    prompts = rollout // group
+    serves = f"{max(updates, 1)} step{'s' if updates > 1 else ''}"
     return [
-        f"{rollout} completions are generated at once: {rollout // group} prompts, "
-        f"{group} completions each",
-        f"each step trains on {step} of them; the completions serve "
-        f"{max(updates, 1)} step{'s' if updates > 1 else ''} before new ones are made",
+        (
+            f"{rollout} completions are generated at once: {prompts} "
+            f"prompt{'s' if prompts > 1 else ''}, {group} completions each"
+        ),
+        f"each step trains on {step} of them; they serve {serves} before new ones are made",
         _length(config),
     ]
 

@@ -21,7 +21,7 @@ __all__ = ["EvaluationCallback", "MetricsCallback", "ProgressCallback", "Samples
 SAMPLES_PER_LOG = 4
 
 
-class MetricsCallback(TrainerCallback):  # type: ignore[misc]
+class MetricsCallback(TrainerCallback):
     """Appends every log of the trainer to metrics.jsonl."""
 
     def __init__(self, run: RunDirectory) -> None:
@@ -36,7 +36,7 @@ class MetricsCallback(TrainerCallback):  # type: ignore[misc]
             self.run.append_jsonl(self.run.metrics, line)
 
 
-class SamplesCallback(TrainerCallback):  # type: ignore[misc]
+class SamplesCallback(TrainerCallback):
     """Appends completions of the last batch, with their reward breakdown, to samples.jsonl."""
 
     def __init__(self, run: RunDirectory, scorer: Scorer) -> None:
@@ -47,7 +47,11 @@ class SamplesCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         last = self.scorer.last
-        if last is None or not state.is_world_process_zero or "loss" not in (kwargs.get("logs") or {}):
+        if (
+            last is None
+            or not state.is_world_process_zero
+            or "loss" not in (kwargs.get("logs") or {})
+        ):
             return
         for index in range(min(SAMPLES_PER_LOG, len(last.texts))):
             sample = {
@@ -61,7 +65,7 @@ class SamplesCallback(TrainerCallback):  # type: ignore[misc]
             self.run.append_jsonl(self.run.samples, sample)
 
 
-class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
+class EvaluationCallback(TrainerCallback):
     """Runs the configured evaluators whenever the trainer evaluates during training."""
 
     def __init__(self, measure: Callable[[], Any]) -> None:
@@ -73,7 +77,7 @@ class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
         self.measure()
 
 
-class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+class ProgressCallback(TrainerCallback):
     """A progress bar on a terminal; nothing where the output is not one."""
 
     _SHOWN = ("loss", "reward", "eval_loss")
@@ -86,13 +90,21 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         if not state.is_world_process_zero or not sys.stderr.isatty():
             return
         columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         says = TextColumn("{task.fields[says]}")
-        self.progress = Progress(TextColumn("training"), *columns, says, console=Console(stderr=True))
+        self.progress = Progress(
+            TextColumn("training"), *columns, says, console=Console(stderr=True)
+        )
         self.progress.start()
         self.task = self.progress.add_task("training", total=state.max_steps, says="")
 

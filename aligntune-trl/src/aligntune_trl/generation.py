@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["complete"]
+__all__ = ["complete", "prompt_length"]
+
+
+def prompt_length(tokenizer: PreTrainedTokenizerBase, prompt: Any) -> int:
+    """The tokens of a prompt (a string, or chat messages) as the model is given it."""
+    if isinstance(prompt, str):
+        return len(tokenizer(prompt)["input_ids"])
+    encoded: Any = tokenizer.apply_chat_template(
+        prompt, add_generation_prompt=True, return_dict=True
+    )
+    return len(encoded["input_ids"])
 
 
 def complete(
@@ -23,6 +33,8 @@ def complete(
     """Complete each prompt on its own, so that no padding can change it.
 
     Args:
+        model: a causal language model; its mode is restored.
+        tokenizer: its tokenizer.
         prompts: strings, or lists of chat messages.
         max_new_tokens: longest completion, in tokens.
         temperature: 0 takes the likeliest token.
@@ -30,24 +42,34 @@ def complete(
     """
     import torch
 
-    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    sampling: dict[str, Any] = {
+        "do_sample": False,
+        "temperature": None,
+        "top_p": None,
+        "top_k": None,
+    }
     if temperature > 0:
         sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
     texts = []
     was_training = model.training
-    model.eval()
+    model.train(mode=False)
     for prompt in prompts:
         if isinstance(prompt, str):
             text = prompt
         else:
-            text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+            text = str(
+                tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+            )
         inputs = tokenizer(text, return_tensors="pt", add_special_tokens=isinstance(prompt, str))
         inputs = {k: v.to(model.device) for k, v in inputs.items() if k != "token_type_ids"}
         with torch.inference_mode():
-            made = model.generate(
-                **inputs, max_new_tokens=max_new_tokens, pad_token_id=tokenizer.pad_token_id, **sampling
+            made = model.generate(  # type: ignore[operator]
+                **inputs,
+                max_new_tokens=max_new_tokens,
+                pad_token_id=tokenizer.pad_token_id,
+                **sampling,
             )
         completion = made[0, inputs["input_ids"].shape[1] :]
-        texts.append(tokenizer.decode(completion, skip_special_tokens=True))
+        texts.append(str(tokenizer.decode(completion, skip_special_tokens=True)))
     model.train(was_training)
     return texts

@@ -12,10 +12,11 @@ from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
 from aligntune_trl.batch import prompt_limit
 from aligntune_trl.callbacks import SamplesCallback
+from aligntune_trl.generation import prompt_length
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase, Trainer
+    from transformers import Trainer
 
 __all__ = ["GRPOTrainer"]
 
@@ -23,8 +24,10 @@ logger = logging.getLogger("aligntune")
 
 
 class GRPOTrainer(TRLTrainer, RLTrainerBase):
-    """Learns from rewards: each completion's advantage is its reward minus its group's mean, over
-    the group's standard deviation; the loss is the clipped surrogate plus the KL to the reference.
+    """Learns from rewards, compared within groups of completions of one prompt.
+
+    A completion's advantage is its reward minus its group's mean, over the group's standard
+    deviation; the loss is the clipped surrogate plus the KL divergence to the reference.
 
     TRL is handed one reward, the weighted sum, so that weights are applied exactly once.
     """
@@ -33,14 +36,14 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
     padding_side = "left"
     scorer: Scorer
 
-    def prepare_data(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        super().prepare_data(tokenizer)
+    def prepare_data(self) -> None:
+        super().prepare_data()
         assert self.data is not None
         columns = self.data.rows.column_names
         self.scorer = build_scorer(self.config.rewards, self.plan.plugins, columns)
-        self.data.rows = self._short_enough(self.data.rows, tokenizer)
+        self.data.rows = self._short_enough(self.data.rows)
 
-    def _short_enough(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+    def _short_enough(self, rows: Dataset) -> Dataset:
         """Leave out prompts that are longer than allowed, and say how many.
 
         Raises:
@@ -51,19 +54,20 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             return rows
 
         def fits(prompt: Any) -> bool:
-            if isinstance(prompt, str):
-                return len(tokenizer(prompt)["input_ids"]) <= limit
-            ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)
-            return len(ids["input_ids"]) <= limit
+            return prompt_length(self.tokenizer, prompt) <= limit
 
         kept = rows.filter(fits, input_columns="prompt")
         if len(kept) < len(rows):
             logger.warning(
-                "left out %d of %d prompts that are longer than %d tokens", len(rows) - len(kept), len(rows), limit
+                "left out %d of %d prompts that are longer than %d tokens",
+                len(rows) - len(kept),
+                len(rows),
+                limit,
             )
         if len(kept) == 0:
             raise DataError(
-                f"all {len(rows)} prompts are longer than {limit} tokens; raise `train.max_prompt_length`"
+                f"all {len(rows)} prompts are longer than {limit} tokens; "
+                "raise `train.max_prompt_length`"
             )
         return kept
 
@@ -77,7 +81,7 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             arguments["chat_template_kwargs"] = {"enable_thinking": True}
         return trl.GRPOTrainer(
             model=policy.model,
-            reward_funcs=[self.scorer],
+            reward_funcs=[self.scorer],  # type: ignore[list-item]
             args=trl.GRPOConfig(
                 model_init_kwargs=policy.init_kwargs,
                 importance_sampling_level="token",

@@ -1,4 +1,4 @@
-"""Where every configuration field goes, for SFT and GRPO on TRL. Light: imports neither torch nor TRL."""
+"""Where every configuration field goes, for SFT and GRPO on TRL. Imports neither torch nor TRL."""
 
 from __future__ import annotations
 
@@ -80,6 +80,9 @@ def _training(owner: str) -> dict[str, Use]:
         "train.warmup_ratio": Ours(f"{owner}.warmup_steps, as a fraction of all steps"),
         "train.max_grad_norm": to("max_grad_norm"),
         "train.optimizer": to("optim"),
+        "train.adam_beta1": to("adam_beta1"),
+        "train.adam_beta2": to("adam_beta2"),
+        "train.adam_epsilon": to("adam_epsilon"),
         "train.lr_scheduler": to("lr_scheduler_type"),
         "train.seed": to("seed"),
         "train.data_seed": to("data_seed"),
@@ -179,7 +182,7 @@ def sft_table(model: dict[str, Use]) -> ParameterTable:
     """The table of SFT, given the fields of the model section."""
     uses: dict[str, Use] = {**CORE_USES, **_training("SFTConfig"), **model}
     uses |= {path: To(argument, "SFTConfig") for path, argument in _SFT_ONLY.items()}
-    uses |= {path: _NOT_SFT for path in (*_GRPO_ONLY, *_GRPO_MORE)}
+    uses |= dict.fromkeys((*_GRPO_ONLY, *_GRPO_MORE), _NOT_SFT)
     uses |= {
         "model.max_seq_length": To("max_length", "SFTConfig"),
         "train.packing_strategy": To("packing_strategy", "SFTConfig", when=_PACKING),
@@ -194,7 +197,7 @@ def grpo_table(model: dict[str, Use]) -> ParameterTable:
     """The table of GRPO, given the fields of the model section."""
     uses: dict[str, Use] = {**CORE_USES, **_training("GRPOConfig"), **model}
     uses |= {path: To(argument, "GRPOConfig") for path, argument in _GRPO_ONLY.items()}
-    uses |= {path: _NOT_GRPO for path in _SFT_ONLY}
+    uses |= dict.fromkeys(_SFT_ONLY, _NOT_GRPO)
     uses |= {
         "train.loss_type": To("loss_type", "GRPOConfig"),
         "train.rollout_batch_size": To("generation_batch_size", "GRPOConfig", drop_none=True),
@@ -207,7 +210,9 @@ def grpo_table(model: dict[str, Use]) -> ParameterTable:
         ),
         "train.group_by_length": Refused("a batch holds whole groups of one prompt"),
         "train.pad_to_multiple_of": To("pad_to_multiple_of", "GRPOConfig"),
-        "model.max_seq_length": Ours("longest prompt and completion together; longer prompts are left out"),
+        "model.max_seq_length": Ours(
+            "longest prompt and completion together; longer prompts are left out"
+        ),
         "rewards.*": Ours("aligntune.scoring: the weighted sum"),
     }
     bends = (

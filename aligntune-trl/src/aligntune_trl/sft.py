@@ -15,7 +15,7 @@ __all__ = ["SFTTrainer"]
 
 
 class SFTTrainer(TRLTrainer, SFTTrainerBase):
-    """Trains on prompts with completions, chats or text: the mean negative log-likelihood of tokens."""
+    """Trains on prompts with completions, chats or text: mean negative log-likelihood of tokens."""
 
     owner = "SFTConfig"
 

@@ -1,9 +1,11 @@
-"""The Unsloth backend: imports Unsloth before anything it patches, and loads the policy through it."""
+"""The Unsloth backend: imports Unsloth before what it patches, and loads the policy through it."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import UnavailableError
@@ -19,8 +21,11 @@ __all__ = ["UnslothBackend"]
 
 
 class UnslothBackend:
-    """Models loaded through `FastLanguageModel`. Unsloth patches TRL, transformers and peft for the
-    whole process, so one process runs one backend."""
+    """Models loaded through `FastLanguageModel`.
+
+    Unsloth patches TRL, transformers and peft for the whole process, so one process runs one
+    backend.
+    """
 
     name = "unsloth"
 
@@ -32,9 +37,9 @@ class UnslothBackend:
         """
         if (reason := unusable()) is not None:
             raise UnavailableError(f"the backend 'unsloth' cannot work here: {reason}")
-        # Unsloth writes the trainers it generates below the working directory unless told otherwise.
-        cache = os.path.join(tempfile.gettempdir(), f"aligntune-unsloth-{os.getuid()}")
-        os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", cache)
+        # Unless told otherwise, Unsloth writes its generated trainers below the working directory.
+        cache = Path(tempfile.gettempdir()) / f"aligntune-unsloth-{getpass.getuser()}"
+        os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache))
         import unsloth  # noqa: F401
 
     def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Policy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+from pathlib import Path
 
 from packaging.version import Version
 
@@ -18,7 +19,7 @@ def has_gpu() -> bool:
     """Whether there is an NVIDIA, AMD or Intel GPU that this process may use."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
         return False
-    return any(os.path.exists(path) for path in ("/dev/nvidia0", "/dev/kfd", "/dev/dxg"))
+    return any(Path(path).exists() for path in ("/dev/nvidia0", "/dev/kfd", "/dev/dxg"))
 
 
 def unusable() -> str | None:

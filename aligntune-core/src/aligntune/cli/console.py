@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -24,13 +25,17 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 def print_json(value: Any) -> None:
     """Print JSON and nothing else on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def show_log(level: str = "INFO") -> None:
     """Show the log of AlignTune on standard error."""
     handler = RichHandler(
-        console=Console(stderr=True), show_path=False, show_time=False, show_level=True, markup=False
+        console=Console(stderr=True),
+        show_path=False,
+        show_time=False,
+        show_level=True,
+        markup=False,
     )
     logger = logging.getLogger("aligntune")
     if not any(isinstance(known, RichHandler) for known in logger.handlers):

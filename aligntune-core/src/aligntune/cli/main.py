@@ -62,7 +62,7 @@ def train(
     config: Config = None,
     model: Model = None,
     dataset: Data = None,
-    type: Type = None,
+    type: Type = None,  # noqa: A002 (it is the name of the flag)
     algorithm: Algorithm = None,
     backend: Backend = None,
     output_dir: Output = None,

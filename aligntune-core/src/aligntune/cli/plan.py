@@ -19,7 +19,9 @@ def validate(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> No
     if as_json:
         print_json({"valid": True, "algorithm": plan.algorithm.name, "backend": plan.backend.name})
     else:
-        out.print(f"valid: {plan.algorithm.name} on {plan.backend.name} ({plan.why})", highlight=False)
+        out.print(
+            f"valid: {plan.algorithm.name} on {plan.backend.name} ({plan.why})", highlight=False
+        )
 
 
 def show(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> None:
@@ -48,4 +50,4 @@ def _show(plan: Plan) -> None:
         shown.add_row(value["path"], said, origin, value["destination"], style=style)
     out.print()
     out.print(shown)
-    out.print(f"\n{len(entries['refused'])} further parameters belong to other algorithms (--json lists them)")
+    out.print(f"\n{len(entries['refused'])} more belong to other algorithms (--json lists them)")

@@ -21,7 +21,9 @@ def show(*, as_json: bool) -> None:
         return
     shown = table("plugin", "distribution", "status", "provides")
     for record in records:
-        provides = "; ".join(f"{kind}s: {', '.join(names)}" for kind, names in record.provides.items())
+        provides = "; ".join(
+            f"{kind}s: {', '.join(names)}" for kind, names in record.provides.items()
+        )
         shown.add_row(
             record.owner.name,
             str(record.owner),
@@ -51,11 +53,15 @@ def rewards(*, as_json: bool) -> None:
         )
         return
     if not entries:
-        out.print("no rewards are installed; pip install aligntune-rewards brings the built-in ones")
+        out.print(
+            "no rewards are installed; pip install aligntune-rewards brings the built-in ones"
+        )
         return
     shown = table("reward", "range", "needs", "what it measures", "from")
     for entry in entries:
         low, high = entry.facts.range
         needs = ", ".join(entry.facts.requires)
-        shown.add_row(entry.name, f"{low:g} to {high:g}", needs, entry.facts.summary, str(entry.owner))
+        shown.add_row(
+            entry.name, f"{low:g} to {high:g}", needs, entry.facts.summary, str(entry.owner)
+        )
     out.print(shown)

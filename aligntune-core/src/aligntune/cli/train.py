@@ -55,7 +55,12 @@ def show_run(run: RunDirectory) -> None:
             low, high = row.get("low"), row.get("high")
             interval = "" if low is None or high is None else f"{low:.4g} to {high:.4g}"
             shown.add_row(
-                row["when"], str(row["step"]), row["name"], f"{row['value']:.4g}", interval, str(row["n"])
+                row["when"],
+                str(row["step"]),
+                row["name"],
+                f"{row['value']:.4g}",
+                interval,
+                str(row["n"]),
             )
         out.print(shown)
     out.print(f"model   {run.model}", highlight=False, soft_wrap=True)

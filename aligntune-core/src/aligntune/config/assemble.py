@@ -159,9 +159,8 @@ def _root_value(path: str, written: str, value: Any, where: Origin, found: list[
     if path in _LISTS and isinstance(value, (list, tuple)):
         found.append(Setting(path, [], where(written), written))
         for index, item in enumerate(value):
-            if isinstance(item, str):
-                item = {_LISTS[path]: item}
-            _section(f"{path}.{index}", f"{written}.{index}", item, where, found)
+            named = {_LISTS[path]: item} if isinstance(item, str) else item
+            _section(f"{path}.{index}", f"{written}.{index}", named, where, found)
     elif isinstance(value, (Section, Mapping)) and path not in (*_LISTS, "chat_template"):
         _section(path, written, value, where, found)
     else:

@@ -77,7 +77,7 @@ def _kind_said(settings: list[Setting]) -> tuple[list[Setting], Kind | None]:
             said = "sft" if str(setting.value).lower() == "sft" else "rl"
     algorithms = {str(s.value).lower() for s in rest if s.path == "algo"}
     if said == "sft" and algorithms - {"sft"}:
-        other = sorted(algorithms - {"sft"})[0]
+        other = min(algorithms - {"sft"})
         raise ConfigError(Problem("type", f"it says sft, and the algorithm is {other!r}"))
     return rest, said
 
@@ -126,7 +126,7 @@ class ConfigLoader:
 
     @classmethod
     def save_resolved_config(cls, config: Source, output_dir: str | Path) -> Path:
-        """Write `config.yaml` with every value that a run would use into a folder; return its path."""
+        """Write every value that a run would use to `config.yaml` in a folder; return its path."""
         from aligntune.plan import make_plan, save_resolved
 
         plan = make_plan(load_config(config, kind=cls.kind))

@@ -30,7 +30,9 @@ def problems_of(error: ValidationError, cls: type[Section]) -> list[Problem]:
         problem = Problem(path, message, hint=hint)
         known = found.get(path)
         if known is not None and known.message != problem.message:  # the arms of a union
-            problem = Problem(path, f"{known.message}; or {problem.message}", known.where, known.hint)
+            problem = Problem(
+                path, f"{known.message}; or {problem.message}", known.where, known.hint
+            )
         found[path] = problem
     return list(found.values())
 

@@ -75,7 +75,13 @@ class RunConfig(Section):
             raise ConfigError([_placed(problem, origins) for problem in error.problems]) from None
         self._origins = origins
         if self.kind == "rl":
-            for section in (self.model, self.train, self.logging, *self.datasets, *self.eval_datasets):
+            for section in (
+                self.model,
+                self.train,
+                self.logging,
+                *self.datasets,
+                *self.eval_datasets,
+            ):
                 section.use_rl_defaults()
 
     @classmethod

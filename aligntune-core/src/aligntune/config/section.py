@@ -33,14 +33,15 @@ _SAME: Any = object()
 _building: ContextVar[bool] = ContextVar("_building", default=False)
 
 
-def setting(default: Any = ..., *, rl: Any = _SAME, aliases: tuple[str, ...] = (), **more: Any) -> Any:
+def setting(
+    default: Any = ..., *, rl: Any = _SAME, aliases: tuple[str, ...] = (), **more: Any
+) -> Any:
     """Declare a field: its default (for SFT runs, or for both), its default for RL, other names."""
     extra: dict[str, Any] = {"aliases": list(aliases)}
     if rl is not _SAME:
         extra["rl"] = rl
     if isinstance(default, (dict, list)):
-        value = default
-        return Field(default_factory=lambda: value.copy(), json_schema_extra=extra, **more)
+        return Field(default_factory=default.copy, json_schema_extra=extra, **more)
     return Field(default, json_schema_extra=extra, **more)
 
 

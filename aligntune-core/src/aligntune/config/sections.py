@@ -1,4 +1,4 @@
-"""The sections of a configuration: model, data sets, training, rewards, evaluation, logging, processes."""
+"""The sections of a configuration: model, data sets, training, rewards, evaluation, logging, ..."""
 
 from __future__ import annotations
 
@@ -31,12 +31,10 @@ class ModelConfig(Section):
     revision: str | None = setting(None)
     """Branch, tag or commit of a model on the hub."""
     precision: PrecisionType = setting(PrecisionType.BF16, rl=PrecisionType.AUTO)
-    """Number format of weights and training: bf16, fp16, fp32 or auto. Unset, a CPU run uses fp32."""
+    """Number format of weights and training: bf16, fp16, fp32 or auto. Unset, fp32 on a CPU."""
     attn_implementation: str = setting("auto")
     """Attention implementation: auto, eager, sdpa, flash_attention_2, ..."""
-    gradient_checkpointing: bool = setting(
-        True, rl=False, aliases=("use_gradient_checkpointing",)
-    )
+    gradient_checkpointing: bool = setting(True, rl=False, aliases=("use_gradient_checkpointing",))
     """Recompute activations in the backward pass: less memory, more time, the same numbers."""
     max_memory: dict[int | str, int | str] | None = setting(None)
     """Most memory to use per device, such as `{0: "20GB", "cpu": "30GB"}`; needs a device map."""
@@ -109,7 +107,9 @@ class TrainingConfig(Section):
         "use_flash_attention_2": "model.attn_implementation",
     }
 
-    per_device_batch_size: int = setting(1, ge=1, aliases=("batch_size", "per_device_train_batch_size"))
+    per_device_batch_size: int = setting(
+        1, ge=1, aliases=("batch_size", "per_device_train_batch_size")
+    )
     """Rows (RL: completions) per device in one forward pass."""
     per_device_eval_batch_size: int = setting(1, ge=1, aliases=("eval_batch_size",))
     """The same in evaluation."""
@@ -131,6 +131,12 @@ class TrainingConfig(Section):
     """Gradients are scaled down to this norm; 0 leaves them as they are."""
     optimizer: str = setting("adamw_torch", aliases=("optim",))
     """Optimizer, by the name transformers gives it."""
+    adam_beta1: float = setting(0.9, ge=0, lt=1)
+    """Decay of AdamW's mean of gradients."""
+    adam_beta2: float = setting(0.999, ge=0, lt=1)
+    """Decay of AdamW's mean of squared gradients."""
+    adam_epsilon: float = setting(1e-8, gt=0)
+    """AdamW's epsilon."""
     lr_scheduler: str = setting("cosine", aliases=("lr_scheduler_type",))
     """Learning-rate schedule, by the name transformers gives it."""
     seed: int = setting(42, ge=0)

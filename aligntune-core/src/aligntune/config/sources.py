@@ -31,7 +31,9 @@ def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        near = sorted(p.name for p in path.parent.glob("*") if p.suffix in (".yaml", ".yml", ".json"))
+        near = sorted(
+            p.name for p in path.parent.glob("*") if p.suffix in (".yaml", ".yml", ".json")
+        )
         hint = f"configuration files there: {', '.join(near)}" if near else ""
         raise ConfigError(Problem("", "there is no such file", str(path), hint)) from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or no possible file name
@@ -39,7 +41,9 @@ def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
     return read_text(text, str(path), is_json=path.suffix.lower() == ".json")
 
 
-def read_text(text: str, name: str, *, is_json: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+def read_text(
+    text: str, name: str, *, is_json: bool = False
+) -> tuple[dict[str, Any], dict[str, str]]:
     """The same for a text; `name` stands for the file in places."""
     if not text.strip():
         raise ConfigError(Problem("", "the file is empty", name))

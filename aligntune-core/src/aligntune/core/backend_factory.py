@@ -44,7 +44,9 @@ class BackendFactory:
         """The plan of the run that `create_trainer` would make a trainer for."""
         kind = TrainingType(backend_config.training_type)
         settings = backend_config.settings()
-        loaded = load_config(config, overrides=settings, kind="sft" if kind is TrainingType.SFT else "rl")
+        loaded = load_config(
+            config, overrides=settings, kind="sft" if kind is TrainingType.SFT else "rl"
+        )
         return make_plan(loaded, hardware=Hardware.detect())
 
     @classmethod
@@ -58,8 +60,11 @@ class BackendFactory:
 
 
 def trainer_for(plan: Plan) -> TrainerBase:
-    """Load backend and trainer of a plan. The backend prepares the process before the trainer is
-    imported, because some backends patch the libraries that the trainer imports."""
+    """Load backend and trainer of a plan.
+
+    The backend prepares the process before the trainer is imported, because some backends patch the
+    libraries that the trainer imports.
+    """
     backend = plan.backend.load()()
     backend.prepare(plan)
     trainer: TrainerBase = plan.algorithm.load()(plan, backend)
@@ -71,8 +76,8 @@ def create_sft_trainer(config: Config = None, **parameters: Any) -> TrainerBase:
 
     Args:
         config: a YAML or JSON file, a dict (nested or flat), or an `SFTConfig`.
-        parameters: any parameter by its flat name (`model_name`, `batch_size`, `learning_rate`, ...)
-            or a whole section (`train={...}`); they win over `config`.
+        parameters: any parameter by its flat name (`model_name`, `batch_size`, ...) or a whole
+            section (`train={...}`); they win over `config`.
 
     Raises:
         AlignTuneError: for a configuration, name or combination that cannot work here.

@@ -1,7 +1,7 @@
-"""The column contracts: what rows look like when they reach an algorithm, and what becomes of them.
+"""The column contracts: what rows look like when they reach an algorithm.
 
-`language-modelling` rows have `messages`, or `prompt` and `completion`, or `text`. `prompt` rows have
-`prompt`, and every other column reaches the rewards. A prompt is a string or a list of chat
+`language-modelling` rows have `messages`, or `prompt` and `completion`, or `text`. `prompt` rows
+have `prompt`, and every other column reaches the rewards. A prompt is a string or a list of chat
 messages. Which contract applies is said by the algorithm's manifest.
 """
 
@@ -35,21 +35,20 @@ class Contract:
     wanted: str
 
     def find(self, columns: Sequence[str]) -> Shape | None:
+        """The first shape of the contract that rows with these columns have, or None."""
         prompt = next((c for c in _PROMPTS if c in columns), None)
+        completion = next((c for c in _COMPLETIONS if c in columns), None)
+        chat = _shape("messages", {"messages": "messages"}, columns)
         if self.name == "prompt":
             if prompt is not None:
                 return _shape("prompt", {"prompt": prompt}, columns)
-            if "messages" in columns:
-                return _shape("messages", {"messages": "messages"}, columns)
-            return None
+            return chat if "messages" in columns else None
         if "messages" in columns:
-            return _shape("messages", {"messages": "messages"}, columns)
-        completion = next((c for c in _COMPLETIONS if c in columns), None)
+            return chat
         if prompt is not None and completion is not None:
-            return _shape("prompt and completion", {"prompt": prompt, "completion": completion}, columns)
-        if "text" in columns:
-            return _shape("text", {"text": "text"}, columns)
-        return None
+            roles = {"prompt": prompt, "completion": completion}
+            return _shape("prompt and completion", roles, columns)
+        return _shape("text", {"text": "text"}, columns) if "text" in columns else None
 
 
 def _shape(name: str, roles: dict[str, str], columns: Sequence[str]) -> Shape:
@@ -76,15 +75,18 @@ def find_shape(contract: str, columns: Sequence[str], source: str) -> Shape:
     """Return the shape that rows with these columns have under a contract.
 
     Raises:
-        DataError: if they have none; names the columns there are and the mapping that would mend it.
+        DataError: if they have none; names the columns there are, and a mapping that mends it.
     """
     wanted = CONTRACTS[contract]
     shape = wanted.find(columns)
     if shape is not None:
         return shape
-    near = [hint for column in columns if (hint := did_you_mean(column, (*_PROMPTS, *_COMPLETIONS)))]
+    near = [
+        hint for column in columns if (hint := did_you_mean(column, (*_PROMPTS, *_COMPLETIONS)))
+    ]
     example = columns[0] if columns else "your_column"
     raise DataError(
-        f"{source}: rows need {wanted.wanted}; the columns there are: {', '.join(columns) or 'none'}\n"
+        f"{source}: rows need {wanted.wanted}; "
+        f"the columns there are: {', '.join(columns) or 'none'}\n"
         f"    {near[0] + ' ' if near else ''}rename with `column_mapping: {{{example}: prompt}}`"
     )

@@ -40,7 +40,9 @@ def load_rows(config: DatasetConfig) -> Dataset:
     if files is None:
         return _from_hub(config)
     if config.subset is not None:
-        raise DataError(f"{config.name}: a local file has no subset {config.subset!r}; leave it out")
+        raise DataError(
+            f"{config.name}: a local file has no subset {config.subset!r}; leave it out"
+        )
     if config.revision is not None:
         raise DataError(f"{config.name}: a local file has no revision; leave it out")
     return _from_files(config, files)
@@ -58,7 +60,7 @@ def _local_files(name: str) -> list[Path] | None:
         kinds = ", ".join(_FORMATS)
         raise DataError(f"{name}: the folder holds no data files ({kinds})")
     if any(mark in name for mark in "*?["):
-        matched = sorted(Path(match) for match in glob.glob(name, recursive=True))
+        matched = sorted(Path(match) for match in glob.glob(name, recursive=True))  # noqa: PTH207 (an absolute pattern may stand here)
         if not matched:
             raise DataError(f"{name}: no file matches")
         return matched
@@ -83,7 +85,9 @@ def _from_files(config: DatasetConfig, files: list[Path]) -> Dataset:
         raise DataError(f"{config.name}: files of one of these kinds are read together: "
                         f"{', '.join(_FORMATS)}; found {endings}")  # fmt: skip
     if config.split != "train":
-        raise DataError(f"{config.name}: a local file has the one split 'train', not {config.split!r}")
+        raise DataError(
+            f"{config.name}: a local file has the one split 'train', not {config.split!r}"
+        )
     for file in files:
         if file.stat().st_size == 0:
             raise DataError(f"{file}: the file is empty")
@@ -132,7 +136,9 @@ def _broken_line(files: list[Path]) -> str | None:
 def _split_of(loaded: Any, config: DatasetConfig) -> Dataset:
     if config.split not in loaded:
         splits = ", ".join(loaded)
-        raise DataError(f"{config.name}: there is no split {config.split!r}; splits there: {splits}")
+        raise DataError(
+            f"{config.name}: there is no split {config.split!r}; splits there: {splits}"
+        )
     return loaded[config.split]
 
 

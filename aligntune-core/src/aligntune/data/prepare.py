@@ -1,4 +1,4 @@
-"""From rows as read to rows as the algorithm's contract has them, with a count of what was left out."""
+"""From rows as read to rows as the algorithm's contract has them; what is left out is counted."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def _prepare_one(
 ) -> tuple[Dataset, DataReport]:
     if config.task_type not in _LM_TASKS:
         known = ", ".join(task.value for task in _LM_TASKS)
-        raise DataError(f"{config.name}: task_type {config.task_type.value!r} is not one of: {known}")
+        raise DataError(
+            f"{config.name}: task_type {config.task_type.value!r} is not one of: {known}"
+        )
     rows = load_rows(config)
     if len(rows) == 0:
         raise DataError(f"{config.name}: the data set is empty")
@@ -163,7 +165,9 @@ def _empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _without_empty(rows: Dataset, shape: Shape, config: DatasetConfig) -> tuple[Dataset, Counter[str]]:
+def _without_empty(
+    rows: Dataset, shape: Shape, config: DatasetConfig
+) -> tuple[Dataset, Counter[str]]:
     """Leave out rows that have nothing to train on, and count them."""
     left_out: Counter[str] = Counter()
     wanted = {role: column for role, column in shape.roles.items() if role != "input"}
@@ -193,7 +197,7 @@ def _in_shape(
             text = row[shape.roles["text"]]
             return {"text": f"{system}\n\n{text}" if system else text}
         prompt = row[shape.roles["prompt"]]
-        extra = row.get(shape.roles.get("input", ""), None)
+        extra = row.get(shape.roles.get("input", ""))
         if isinstance(prompt, str) and extra:
             prompt = f"{prompt}\n\n{extra}"
         built = {"prompt": _with_system(prompt, system)}

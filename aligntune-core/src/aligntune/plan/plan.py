@@ -12,11 +12,11 @@ from aligntune import plugins as plugins_module
 from aligntune.config import RunConfig, Section
 from aligntune.config.problems import place
 from aligntune.config.section import extra_of
-from aligntune.errors import ConfigError, Problem
+from aligntune.errors import ConfigError, NotRegisteredError, Problem
 from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hardware import Hardware
 from aligntune.plan.parameters import ParameterTable, Refused
-from aligntune.plan.resolve import choose
+from aligntune.plan.resolve import Choice, choose
 from aligntune.plugins import Plugins
 from aligntune.registry import Entry, import_target
 
@@ -63,7 +63,12 @@ def leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, bool,
             for index, item in enumerate(value):
                 yield from leaves(item, f"{path}.{index}.")
         else:
-            yield path, value, name in section.model_fields_set, spec.get_default(call_default_factory=True)
+            yield (
+                path,
+                value,
+                name in section.model_fields_set,
+                spec.get_default(call_default_factory=True),
+            )
 
 
 def _rl_default(section: Section, name: str, default: Any) -> Any:
@@ -85,7 +90,7 @@ def make_plan(
         NotRegisteredError, ConflictError, UnavailableError: for names that do not resolve here.
     """
     plugins = plugins or _plugins_for(config)
-    choice = choose(config, plugins)
+    choice = _found(config, plugins)
     facts = choice.algorithm.facts
     table: ParameterTable = import_target(
         facts.parameters, f"algorithm {choice.algorithm.name!r} of {choice.algorithm.owner}"
@@ -102,13 +107,38 @@ def make_plan(
     problems.extend(_reward_problems(config, facts, plugins))
     if problems:
         raise ConfigError([_placed(problem, config) for problem in problems])
-    for evaluator in config.evaluation.evaluators:
-        plugins.find(plugins.evaluators, evaluator.type)
     plan = Plan(
-        config, choice.algorithm, choice.backend, choice.why, table, values, plugins, table.lines(config)
+        config,
+        choice.algorithm,
+        choice.backend,
+        choice.why,
+        table,
+        values,
+        plugins,
+        table.lines(config),
     )
     plugins.hook.aligntune_config_resolved(plan=plan)
     return plan
+
+
+def _found(config: RunConfig, plugins: Plugins) -> Choice:
+    """Resolve every name of the configuration; all that are missing are reported at once."""
+    choice, missing = None, []
+    try:
+        choice = choose(config, plugins)
+    except NotRegisteredError as error:
+        missing.append(str(error))
+    rewards = [(plugins.rewards, r.type) for r in config.rewards if r.type != "custom"]
+    evaluators = [(plugins.evaluators, e.type) for e in config.evaluation.evaluators]
+    registry: Any
+    for registry, name in (*rewards, *evaluators):
+        try:
+            plugins.find(registry, name)
+        except NotRegisteredError as error:
+            missing.append(str(error))
+    if choice is None or missing:
+        raise NotRegisteredError("\n".join(dict.fromkeys(missing)))
+    return choice
 
 
 def _plugins_for(config: RunConfig) -> Plugins:
@@ -164,10 +194,9 @@ def _values(
     found = list(leaves(config))
     flat = {path: value for path, value, _, _ in found}
     values, problems = [], []
-    for path, value, was_set, default in found:
+    for path, value, was_set, declared in found:
         section, name = _at(config, path)
-        if config.kind == "rl":
-            default = _rl_default(section, name, default)
+        default = _rl_default(section, name, declared) if config.kind == "rl" else declared
         use = table.use(path)
         holds = use.when is None or use.when.holds(flat)
         used = holds and not isinstance(use, Refused)
@@ -178,7 +207,9 @@ def _values(
         if was_set and reason and value != default and default is not PydanticUndefined:
             problems.append(Problem(path, f"{_short(value)} would not be used: {reason}"))
         origin = _origin(path, config, bent, was_set)
-        values.append(Value(path, value, origin, str(use) if not reason else f"not used: {reason}", used))
+        values.append(
+            Value(path, value, origin, str(use) if not reason else f"not used: {reason}", used)
+        )
     return values, problems
 
 
@@ -196,9 +227,6 @@ def _short(value: Any) -> str:
 
 
 def _reward_problems(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins) -> list[Problem]:
-    for reward in config.rewards:
-        if reward.type != "custom":
-            plugins.find(plugins.rewards, reward.type)
     name = config.algo
     if facts.rewards == "required" and not config.rewards:
         known = ", ".join([*plugins.rewards.names(), "custom"])

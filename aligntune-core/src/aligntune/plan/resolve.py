@@ -78,7 +78,11 @@ def choose(config: RunConfig, plugins: Plugins) -> Choice:
             passed.append(f"{backend.name} was passed over: {reason}")
         else:
             algorithm = plugins.find(plugins.algorithms, config.algo, backend=backend.name)
-            return Choice(algorithm, backend, "; ".join([f"{backend.name} is the best that works here", *passed]))
+            return Choice(
+                algorithm,
+                backend,
+                "; ".join([f"{backend.name} is the best that works here", *passed]),
+            )
     raise UnavailableError(f"no backend can run {config.algo!r} here: {'; '.join(passed)}")
 
 

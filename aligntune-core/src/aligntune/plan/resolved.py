@@ -5,7 +5,6 @@ The file loads again as a configuration and gives the same run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -20,12 +19,14 @@ from aligntune.redact import REDACTED, redact, secret_paths
 __all__ = ["plan_as_dict", "resolved_values", "save_resolved"]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:  # noqa: PLR0911 (one line for each kind of value)
     """A value as YAML and JSON have it; a function by its importable name."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
-        return {key if isinstance(key, (int, str)) else str(key): _plain(v) for key, v in value.items()}
+        return {
+            key if isinstance(key, (int, str)) else str(key): _plain(v) for key, v in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Path):
@@ -78,7 +79,7 @@ def save_resolved(plan: Plan, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_text(resolved_yaml(plan), encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
     return path
 
 

@@ -25,7 +25,7 @@ def addition_rows(
     Returns:
         rows of `prompt` ("37+45="), `completion` ("82") and `answer` ("82").
     """
-    pairs = random.Random(seed).sample(range((largest + 1) ** 2), count)
+    pairs = random.Random(seed).sample(range((largest + 1) ** 2), count)  # noqa: S311 (no secret)
     return [_row(*divmod(pair, largest + 1), chat) for pair in pairs]
 
 

@@ -31,10 +31,10 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(_SPECIAL)
-    made = PreTrainedTokenizerFast(
+    made: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
-        pad_token="<|pad|>",
-        eos_token="<|end|>",
+        pad_token="<|pad|>",  # noqa: S106
+        eos_token="<|end|>",  # noqa: S106
         additional_special_tokens=_SPECIAL[2:],
         clean_up_tokenization_spaces=False,
     )
@@ -48,8 +48,11 @@ def make_model(
     hidden_size: int = 32,
     layers: int = 2,
     heads: int = 2,
+    key_value_heads: int | None = None,
     intermediate_size: int = 64,
     positions: int = 512,
+    rope_theta: float = 10_000.0,
+    initializer_range: float = 0.02,
     seed: int = 0,
 ) -> Path:
     """Write a model with random weights and its tokenizer to a folder, and return the folder.
@@ -66,9 +69,11 @@ def make_model(
         intermediate_size=intermediate_size,
         num_hidden_layers=layers,
         num_attention_heads=heads,
-        num_key_value_heads=heads,
+        num_key_value_heads=key_value_heads or heads,
         head_dim=hidden_size // heads,
         max_position_embeddings=positions,
+        rope_parameters={"rope_type": "default", "rope_theta": rope_theta},
+        initializer_range=initializer_range,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -1,0 +1,12 @@
+"""The embedded default run: a small model learns to add, by SFT and then by GRPO.
+
+`make` writes model, data and configuration files into a folder; `run` trains them on the same road
+as any other run and says what came of it.
+"""
+
+from __future__ import annotations
+
+from aligntune.quickstart.make import make
+from aligntune.quickstart.run import Stage, run
+
+__all__ = ["Stage", "make", "run"]
