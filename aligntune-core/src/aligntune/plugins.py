@@ -254,6 +254,22 @@ class Plugins:
         finally:
             self.current_owner = RUNTIME_OWNER
 
+    def add_commands(self, app: Any) -> list[str]:
+        """Let every plugin add its commands to the command line; return what went wrong."""
+        problems = []
+        owners = {f"{r.owner.distribution}/{r.owner.name}": r.owner for r in self.records}
+        plugins = self._manager.get_plugins()
+        for name, plugin in self._manager.list_name_plugin():
+            caller = self._manager.subset_hook_caller("aligntune_cli_commands", plugins - {plugin})
+            try:
+                caller(app=app)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary that names it)
+                owner = owners[name]
+                problems.append(
+                    f"the commands of plugin {owner.name!r} of {owner} are missing: {describe(error)}"
+                )
+        return problems
+
     def find(self, registry: Registry[F], name: str, *, backend: str | None = None) -> Entry[F]:
         """Look a name up, reading the metadata again first if it is not there.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from aligntune.enums import PrecisionType
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from aligntune.plan import Plan
     from aligntune.run import RunDirectory
 
-__all__ = ["argument_values", "trainer_arguments"]
+__all__ = ["argument_values", "build_config", "trainer_arguments"]
 
 
 def argument_values(plan: Plan, owner: str) -> dict[str, Any]:
@@ -26,6 +27,23 @@ def argument_values(plan: Plan, owner: str) -> dict[str, Any]:
             continue
         arguments[use.argument] = getattr(converted, "value", converted)
     return arguments
+
+
+# Arguments that newer releases of transformers call otherwise: old name -> new name.
+_RENAMED = {
+    "gradient_checkpointing": "activation_checkpointing",
+    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
+}
+
+
+def build_config(config_class: Any, arguments: dict[str, Any]) -> Any:
+    """Build a trainer's configuration, by the installed release's names for arguments."""
+    present = {field.name for field in dataclasses.fields(config_class)}
+    named = {
+        _RENAMED[name] if _RENAMED.get(name) in present else name: value
+        for name, value in arguments.items()
+    }
+    return config_class(**named)
 
 
 def _library_log_level(level: str) -> str:

@@ -24,6 +24,7 @@ from aligntune.run import RunDirectory
 from aligntune.run.recorded import recorded
 from aligntune_trl.arguments import trainer_arguments
 from aligntune_trl.backend import Policy, load_tokenizer, model_error
+from aligntune_trl.bars import library_bars
 from aligntune_trl.callbacks import EvaluationCallback, MetricsCallback, ProgressCallback
 
 if TYPE_CHECKING:
@@ -76,17 +77,20 @@ class TRLTrainer(TrainerBase):
 
     def setup(self) -> Trainer:
         """Load everything, in the order in which mistakes are cheapest; the second call is free."""
-        if self.trainer is not None:
-            return self.trainer
+        if self.trainer is None:
+            with library_bars(shown=not self.config.logging.disable_tqdm):
+                self.trainer = self._load()
+        return self.trainer
+
+    def _load(self) -> Trainer:
         self.tokenizer = load_tokenizer(self.plan, padding_side=self.padding_side)
         self.prepare_data()
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(self.run.logs)
         arguments = trainer_arguments(self.plan, self.owner, self.run, Hardware.detect().device)
         try:
             policy = self.backend.load(self.plan, self.tokenizer)
-            self.trainer = self.make_trainer(
-                policy, arguments | policy.arguments, self._callbacks()
-            )
+            arguments |= {"model_init_kwargs": policy.init_kwargs, **policy.arguments}
+            trainer = self.make_trainer(policy, arguments, self._callbacks())
         except AlignTuneError:
             raise
         except OSError as error:
@@ -94,16 +98,16 @@ class TRLTrainer(TrainerBase):
         except (ValueError, TypeError, ImportError) as error:
             raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
         for ours in ("PrinterCallback", "ProgressCallback"):
-            for callback in list(self.trainer.callback_handler.callbacks):
+            for callback in list(trainer.callback_handler.callbacks):
                 if type(callback).__name__ == ours and callback is not self._progress:
-                    self.trainer.remove_callback(callback)
-        processes = self.trainer.args.world_size
+                    trainer.remove_callback(callback)
+        processes = trainer.args.world_size
         if processes != self.config.distributed.num_processes:
             asked = self.config.distributed.num_processes
             raise ConfigError(
                 f"{processes} processes are running and distributed.num_processes is {asked}"
             )
-        return self.trainer
+        return trainer
 
     def _callbacks(self) -> list[Any]:
         callbacks: list[Any] = [MetricsCallback(self.run)]
@@ -215,7 +219,8 @@ class TRLTrainer(TrainerBase):
         """Save model (or adapter) and tokenizer; return the folder."""
         trainer = self.setup()
         target = Path(path) if path is not None else self.run.model
-        trainer.save_model(str(target))
+        with library_bars(shown=False):
+            trainer.save_model(str(target))
         return str(target)
 
     def push_to_hub(self, repo_id: str, *, token: str | None = None, private: bool = False) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.core.trainer_base import RLTrainerBase
 from aligntune.errors import DataError
 from aligntune.scoring import Scorer, build_scorer
+from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
 from aligntune_trl.batch import prompt_limit
@@ -77,18 +78,17 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
         import trl
 
         assert self.data is not None
+        arguments |= {
+            "importance_sampling_level": "token",
+            "use_bias_correction_kl": False,
+            "remove_unused_columns": False,
+        }
         if self.config.train.enable_thinking:
             arguments["chat_template_kwargs"] = {"enable_thinking": True}
         return trl.GRPOTrainer(
             model=policy.model,
             reward_funcs=[self.scorer],  # type: ignore[list-item]
-            args=trl.GRPOConfig(
-                model_init_kwargs=policy.init_kwargs,
-                importance_sampling_level="token",
-                use_bias_correction_kl=False,
-                remove_unused_columns=False,
-                **arguments,
-            ),
+            args=build_config(trl.GRPOConfig, arguments),
             train_dataset=self.data.rows,
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
             processing_class=policy.tokenizer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import SFTTrainerBase
+from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
 
@@ -31,7 +32,7 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
         eval_rows = None if self.eval_data is None else self.eval_data.rows.select_columns(columns)
         return trl.SFTTrainer(
             model=policy.model,
-            args=trl.SFTConfig(model_init_kwargs=policy.init_kwargs, **arguments),
+            args=build_config(trl.SFTConfig, arguments),
             train_dataset=self.data.rows,
             eval_dataset=eval_rows,
             processing_class=policy.tokenizer,

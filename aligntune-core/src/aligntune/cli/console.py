@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from typing import Any
 
 from rich.console import Console
@@ -41,4 +42,6 @@ def show_log(level: str = "INFO") -> None:
     if not any(isinstance(known, RichHandler) for known in logger.handlers):
         logger.addHandler(handler)
     logger.propagate = False
+    # What the libraries will rename in a later release is no news to the user of a command line.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     logger.setLevel(level)

@@ -48,10 +48,14 @@ def read_flags(arguments: Sequence[str], named: Mapping[str, Any]) -> dict[str, 
 def _value(name: str, text: str) -> Any:
     """Lists, objects, true, false and null as JSON has them; numbers where any type may stand."""
     free = ".params." in name or name.endswith("kwargs") or "kwargs." in name
-    if text[:1] in "[{" or text in ("true", "false", "null") or free:
+    if text.startswith(("[", "{")) or text in ("true", "false", "null") or free:
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            if text[:1] in "[{" and not text.startswith("{%") and not text.startswith("{{"):
+            if (
+                text.startswith(("[", "{"))
+                and not text.startswith("{%")
+                and not text.startswith("{{")
+            ):
                 raise ConfigError(f"--{name}: {text!r} is not JSON: {error.msg}") from None
     return text

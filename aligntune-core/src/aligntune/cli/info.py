@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.markup import escape
+
 from aligntune import plugins as installed
 from aligntune.cli.console import out, print_json, table
 from aligntune.hardware import Hardware
@@ -27,7 +29,11 @@ def show(*, as_json: bool) -> None:
         return
     shown = table("backend", "algorithms", "here")
     for name, facts in backends.items():
-        state = "[green]works[/]" if facts["unusable"] is None else f"[red]{facts['unusable']}[/]"
+        state = (
+            "[green]works[/]"
+            if facts["unusable"] is None
+            else f"[red]{escape(facts['unusable'])}[/]"
+        )
         shown.add_row(name, ", ".join(facts["algorithms"]), state)
     out.print(f"device  {hardware}\n")
     out.print(shown if backends else "no backend is installed; pip install aligntune-trl")

@@ -166,7 +166,8 @@ def _add_plugin_commands(arguments: list[str]) -> None:
         return
     from aligntune import plugins as installed
 
-    installed.get().hook.aligntune_cli_commands(app=app)
+    for problem in installed.get().add_commands(app):
+        typer.secho(f"warning: {problem}", fg=typer.colors.YELLOW, err=True)
     if wanted is None or wanted in _known():
         return
     if wanted in _BROUGHT_BY:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from aligntune.cli.configured import config_of
 from aligntune.cli.console import out, print_json, table
 from aligntune.hardware import Hardware
@@ -20,7 +22,9 @@ def validate(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> No
         print_json({"valid": True, "algorithm": plan.algorithm.name, "backend": plan.backend.name})
     else:
         out.print(
-            f"valid: {plan.algorithm.name} on {plan.backend.name} ({plan.why})", highlight=False
+            f"valid: {plan.algorithm.name} on {plan.backend.name} ({plan.why})",
+            highlight=False,
+            markup=False,
         )
 
 
@@ -35,19 +39,20 @@ def show(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> None:
 
 def _show(plan: Plan) -> None:
     facts = plan.algorithm.facts
-    out.print(f"[bold]{plan.algorithm.name}[/]: {facts.summary}", highlight=False)
-    out.print(f"on [bold]{plan.backend.name}[/]: {plan.why}\n", highlight=False)
+    out.print(f"[bold]{plan.algorithm.name}[/]: {escape(facts.summary)}", highlight=False)
+    out.print(f"on [bold]{plan.backend.name}[/]: {escape(plan.why)}\n", highlight=False)
     for line in plan.batch:
-        out.print(f"  {line}", highlight=False)
+        out.print(f"  {line}", highlight=False, markup=False)
     for warning in plan.warnings:
-        out.print(f"  [yellow]warning[/]: {warning}", highlight=False)
+        out.print(f"  [yellow]warning[/]: {escape(warning)}", highlight=False)
     shown = table("parameter", "value", "from", "goes to")
     entries = plan_as_dict(plan)
     for value in entries["values"]:
         said = "" if value["value"] is None else str(value["value"])
         origin = value["origin"]
         style = "dim" if origin.startswith("default") else ""
-        shown.add_row(value["path"], said, origin, value["destination"], style=style)
+        row = (value["path"], said, origin, value["destination"])
+        shown.add_row(*map(escape, row), style=style)
     out.print()
     out.print(shown)
     out.print(f"\n{len(entries['refused'])} more belong to other algorithms (--json lists them)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
+
 from aligntune import plugins as installed
 from aligntune.cli.console import out, print_json, table
 
@@ -28,7 +30,7 @@ def show(*, as_json: bool) -> None:
             record.owner.name,
             str(record.owner),
             f"[{_STYLE[record.status]}]{record.status}[/]",
-            provides or record.reason,
+            escape(provides or record.reason),
         )
     out.print(shown)
 
@@ -62,6 +64,6 @@ def rewards(*, as_json: bool) -> None:
         low, high = entry.facts.range
         needs = ", ".join(entry.facts.requires)
         shown.add_row(
-            entry.name, f"{low:g} to {high:g}", needs, entry.facts.summary, str(entry.owner)
+            entry.name, f"{low:g} to {high:g}", needs, escape(entry.facts.summary), str(entry.owner)
         )
     out.print(shown)

@@ -153,7 +153,8 @@ def _renamed(rows: Dataset, config: DatasetConfig) -> Dataset:
             )
         if target in columns and target != source:
             raise DataError(
-                f"{config.name}: column_mapping renames {source!r} to {target!r}, which is there already"
+                f"{config.name}: column_mapping renames {source!r} to {target!r}, "
+                "which is there already"
             )
     mapping = {s: t for s, t in config.column_mapping.items() if s != t}
     return rows.rename_columns(mapping) if mapping else rows
@@ -184,7 +185,7 @@ def _without_empty(
 def _in_shape(
     rows: Dataset, shape: Shape, contract: str, config: DatasetConfig, keep_all: bool
 ) -> Dataset:
-    """Build the columns of the contract; keep the others for rewards and evaluators, or drop them."""
+    """Build the columns of the contract; keep the others for rewards, or drop them."""
     system = config.system_prompt
 
     def build(row: dict[str, Any]) -> dict[str, Any]:
