@@ -266,7 +266,7 @@ class Plugins:
             except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary that names it)
                 owner = owners[name]
                 problems.append(
-                    f"the commands of plugin {owner.name!r} of {owner} are missing: {describe(error)}"
+                    f"plugin {owner.name!r} of {owner} added no commands: {describe(error)}"
                 )
         return problems
 

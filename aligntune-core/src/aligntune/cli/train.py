@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from aligntune.cli.configured import config_of
 from aligntune.cli.console import out, print_json, show_log, table
 from aligntune.core.backend_factory import trainer_for
@@ -23,9 +25,11 @@ def run(
     show_log(loaded.logging.log_level)
     plan = make_plan(loaded, hardware=Hardware.detect())
     if not as_json:
-        out.print(f"[bold]{plan.algorithm.name}[/] on [bold]{plan.backend.name}[/]: {plan.why}")
+        out.print(
+            f"[bold]{plan.algorithm.name}[/] on [bold]{plan.backend.name}[/]: {escape(plan.why)}"
+        )
         for line in plan.batch:
-            out.print(f"  {line}", highlight=False)
+            out.print(f"  {line}", highlight=False, markup=False)
     done = trainer_for(plan).train(resume=resume, overwrite=overwrite)
     if as_json:
         print_json(summary(done))
@@ -63,5 +67,5 @@ def show_run(run: RunDirectory) -> None:
                 str(row["n"]),
             )
         out.print(shown)
-    out.print(f"model   {run.model}", highlight=False, soft_wrap=True)
-    out.print(f"report  {run.report}", highlight=False, soft_wrap=True)
+    out.print(f"model   {run.model}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"report  {run.report}", highlight=False, markup=False, soft_wrap=True)
