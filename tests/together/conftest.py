@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,30 +53,37 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def log_as_it_was() -> Iterator[None]:
-    """The command sets up the log of the process it runs in, which here is that of all tests."""
-    logger = logging.getLogger("aligntune")
-    before = (logger.handlers[:], logger.propagate, logger.level)
-    yield
-    logger.handlers[:], logger.propagate = before[:2]
-    logger.setLevel(before[2])
+@pytest.fixture(scope="session")
+def call() -> Callable[..., int]:
+    """The command line as the console script calls it, without the start of a new process.
+
+    It returns the exit code, and leaves the log of the process as it found it.
+    """
+
+    def run(*arguments: str | Path) -> int:
+        logger = logging.getLogger("aligntune")
+        handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "argv", ["aligntune", *map(str, arguments)])
+                main()
+        except SystemExit as error:
+            return error.code if isinstance(error.code, int) else int(error.code is not None)
+        finally:
+            logger.handlers[:], logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        return 0
+
+    return run
 
 
 @pytest.fixture
-def aligntune(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log_as_it_was: None
-) -> Command:
-    """The command line as the console script calls it, without the start of a new process."""
+def aligntune(call: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Command:
+    """The same, with what it wrote."""
 
     def run(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["aligntune", *map(str, arguments)])
         capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        code = call(*arguments)
         written = capsys.readouterr()
         return Outcome(code, written.out, written.err)
 

@@ -20,6 +20,7 @@ from aligntune.evaluation import EvaluationSettings
 from aligntune.evaluation import Prepared as Measurement
 from aligntune.evaluation import prepare as prepare_evaluation
 from aligntune.hardware import Hardware
+from aligntune.redact import redact
 from aligntune.run import RunDirectory
 from aligntune.run.recorded import recorded
 from aligntune_trl.arguments import trainer_arguments
@@ -97,6 +98,8 @@ class TRLTrainer(TrainerBase):
             raise model_error(self.plan, error) from error
         except (ValueError, TypeError, ImportError) as error:
             raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
+        # The model is loaded, and the arguments are written into every checkpoint and log.
+        trainer.args.model_init_kwargs = redact(trainer.args.model_init_kwargs)
         for ours in ("PrinterCallback", "ProgressCallback"):
             for callback in list(trainer.callback_handler.callbacks):
                 if type(callback).__name__ == ours and callback is not self._progress:
