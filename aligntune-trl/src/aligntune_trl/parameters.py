@@ -187,7 +187,7 @@ def sft_table(model: dict[str, Use]) -> ParameterTable:
         "model.max_seq_length": To("max_length", "SFTConfig"),
         "train.packing_strategy": To("packing_strategy", "SFTConfig", when=_PACKING),
         "train.group_by_length": Ours("SFTConfig.train_sampling_strategy"),
-        "rewards": Refused("SFT does not learn from rewards"),
+        "rewards.*": Refused("SFT does not learn from rewards"),
     }
     checks = (batch.check_checkpoints, batch.check_processes)
     return ParameterTable(uses, _BENDS, checks, batch.sft_lines)
