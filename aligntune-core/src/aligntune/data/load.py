@@ -54,9 +54,10 @@ def _local_files(name: str) -> list[Path] | None:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in _FORMATS)
-        if found or (path / "dataset_info.json").is_file() or (path / "state.json").is_file():
-            return found or [path]
+        if _is_saved(path):
+            return [path]
+        if found := sorted(p for p in path.iterdir() if p.suffix.lower() in _FORMATS):
+            return found
         kinds = ", ".join(_FORMATS)
         raise DataError(f"{name}: the folder holds no data files ({kinds})")
     if any(mark in name for mark in "*?["):
@@ -71,6 +72,11 @@ def _local_files(name: str) -> list[Path] | None:
     return None
 
 
+def _is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` of a data set, or of several splits, wrote the folder."""
+    return any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
 def _from_files(config: DatasetConfig, files: list[Path]) -> Dataset:
     import datasets
 
@@ -78,7 +84,7 @@ def _from_files(config: DatasetConfig, files: list[Path]) -> Dataset:
         loaded = datasets.load_from_disk(str(files[0]))
         if isinstance(loaded, datasets.DatasetDict):
             return _split_of(loaded, config)
-        return loaded
+        return _split_of({"train": loaded}, config)
     kinds = {_FORMATS.get(file.suffix.lower(), "") for file in files}
     if "" in kinds or len(kinds) > 1:
         endings = ", ".join(sorted({file.suffix or file.name for file in files}))
@@ -125,7 +131,7 @@ def _broken_line(files: list[Path]) -> str | None:
         with file.open(encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    row = json.loads(line) if line.strip() else {}
+                    row = json.loads(line.rstrip()) if line.strip() else {}
                 except json.JSONDecodeError as error:
                     return f"{file}:{number}:{error.colno}: this is not JSON: {error.msg}"
                 if not isinstance(row, dict):

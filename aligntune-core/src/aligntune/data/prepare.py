@@ -85,7 +85,15 @@ def prepare(
     if len(kinds) > 1:
         said = "; ".join(f"{report.name}: {report.shape}" for report in reports)
         raise DataError(f"data sets that are trained on together need one shape: {said}")
-    return Prepared(parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts), reports)
+    if len(parts) == 1:
+        return Prepared(parts[0], reports)
+    try:
+        return Prepared(datasets.concatenate_datasets(parts), reports)
+    except ValueError as error:
+        names = ", ".join(report.name for report in reports)
+        raise DataError(
+            f"{names}: columns of one name hold different kinds of values: {error}"
+        ) from error
 
 
 def _prepare_one(
@@ -103,6 +111,7 @@ def _prepare_one(
     rows = _processed(rows, config)
     rows = _renamed(rows, config)
     shape = find_shape(contract, rows.column_names, config.name)
+    rows = _numbers_as_text(rows, shape)
     read = len(rows)
     rows, left_out = _without_empty(rows, shape, config)
     rows = _in_shape(rows, shape, contract, config, keep_all)
@@ -156,13 +165,49 @@ def _renamed(rows: Dataset, config: DatasetConfig) -> Dataset:
                 f"{config.name}: column_mapping renames {source!r} to {target!r}, "
                 "which is there already"
             )
+    targets = list(config.column_mapping.values())
+    if twice := [target for target in targets if targets.count(target) > 1]:
+        raise DataError(f"{config.name}: column_mapping renames two columns to {twice[0]!r}")
     mapping = {s: t for s, t in config.column_mapping.items() if s != t}
     return rows.rename_columns(mapping) if mapping else rows
 
 
+def _check_kind(value: Any, role: str, place: str) -> None:
+    """Refuse what is neither text nor chat messages.
+
+    Raises:
+        DataError: names the row, the column and what it holds.
+    """
+    wanted = "chat messages, each with `role` and `content`"
+    if role != "messages":
+        if isinstance(value, str):
+            return
+        wanted = "text" if role == "text" else f"text or {wanted}"
+    if role != "text" and isinstance(value, list) and all(map(_is_message, value)):
+        return
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    raise DataError(f"{place} is {shown}; expected {wanted}")
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str) and "content" in value
+
+
+def _numbers_as_text(rows: Dataset, shape: Shape) -> Dataset:
+    """Whole numbers where text stands become text: a CSV file cannot say otherwise."""
+    import datasets
+
+    for column in shape.roles.values():
+        kind = rows.features[column]
+        if isinstance(kind, datasets.Value) and kind.dtype.startswith(("int", "uint")):
+            rows = rows.cast_column(column, datasets.Value("string"))
+    return rows
+
+
 def _empty(value: Any) -> bool:
     if isinstance(value, list):
-        return not value or all(not (message or {}).get("content") for message in value)
+        return not value or all(not message.get("content") for message in value)
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -174,6 +219,9 @@ def _without_empty(
     wanted = {role: column for role, column in shape.roles.items() if role != "input"}
     keep = []
     for index, values in enumerate(zip(*(rows[column] for column in wanted.values()), strict=True)):
+        for (role, column), value in zip(wanted.items(), values, strict=True):
+            if value is not None:
+                _check_kind(value, role, f"{config.name}: row {index}: the {column}")
         empty = [role for role, value in zip(wanted, values, strict=True) if _empty(value)]
         if empty:
             left_out[f"the {empty[0]} is empty"] += 1
