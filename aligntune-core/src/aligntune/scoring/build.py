@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.requirements import Requirement
 
-from aligntune.errors import AlignTuneError, ConfigError, PluginError, Problem, UnavailableError
+from aligntune.errors import ConfigError, Problem, UnavailableError
 from aligntune.scoring.adapt import as_reward, load_reward
 from aligntune.scoring.combine import Scorer
 from aligntune.scoring.parts import Clip, Part
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from aligntune.facts import RewardFacts
     from aligntune.plugins import Plugins
-    from aligntune.registry import Entry
     from aligntune.scoring.protocol import RewardFunction
 
 __all__ = ["RewardSettings", "build_reward", "build_scorer", "missing_packages"]
@@ -91,7 +90,7 @@ def build_reward(
         raise UnavailableError(
             f"reward {entry.name!r} needs {', '.join(missing)}, which is not installed{command}"
         )
-    return entry.name, as_reward(_loaded(entry), entry.name, params)
+    return entry.name, as_reward(entry.load(), entry.name, params)
 
 
 def missing_packages(facts: RewardFacts) -> list[str]:
@@ -107,18 +106,6 @@ def _installed(requirement: Requirement) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return requirement.specifier.contains(version, prereleases=True)
-
-
-def _loaded(entry: Entry[RewardFacts]) -> Any:
-    try:
-        return entry.load()
-    except AlignTuneError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"reward {entry.name!r} of {entry.owner} cannot be imported: "
-            f"{type(error).__name__}: {error}"
-        ) from error
 
 
 def _part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
