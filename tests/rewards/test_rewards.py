@@ -51,7 +51,7 @@ def test_accuracy(text: str, reference: object, value: float | None) -> None:
 def test_accuracy_counts_hedging_and_missing_answers(caplog: pytest.LogCaptureFixture) -> None:
     reward = AccuracyReward()
     texts = [r"\boxed{1}\boxed{2}", "none", r"\boxed{1}\boxed{3}", "2", "5"]
-    with caplog.at_level(logging.INFO, "aligntune"):
+    with caplog.at_level(logging.DEBUG, "aligntune"):
         assert reward.compute_batch(RewardBatch(texts, references=["2"] * 5)) == [0, 0, 0, 1, 0]
         reward.compute_batch(RewardBatch(["2"], references=["2"]))
     assert reward.failures == {"hedged": 1, "no answer": 1}

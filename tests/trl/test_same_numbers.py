@@ -1,4 +1,4 @@
-"""The same numbers as raw TRL: a hand-written script with the same settings and seed, step by step."""
+"""The same numbers as a hand-written TRL script with the same settings and seed, step by step."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ def digits(text: str, reference: str | None = None, **columns: Any) -> float:
 
 def lora() -> LoraConfig:
     return LoraConfig(
-        task_type="CAUSAL_LM", r=4, lora_alpha=8, lora_dropout=0.0, target_modules=["q_proj", "v_proj"]
+        task_type="CAUSAL_LM",
+        r=4,
+        lora_alpha=8,
+        lora_dropout=0.0,
+        target_modules=["q_proj", "v_proj"],
     )
 
 
@@ -53,7 +57,9 @@ LORA = {
 
 def by_step(history: list[dict[str, Any]]) -> list[dict[str, float]]:
     return [
-        {name: line[name] for name in COMPARED if name in line} for line in history if "loss" in line
+        {name: line[name] for name in COMPARED if name in line}
+        for line in history
+        if "loss" in line
     ]
 
 

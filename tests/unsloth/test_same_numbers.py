@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,9 @@ def digits(text: str, reference: str | None = None, **columns: Any) -> float:
 
 def by_step(history: list[dict[str, Any]]) -> list[dict[str, float]]:
     return [
-        {name: line[name] for name in COMPARED if name in line} for line in history if "loss" in line
+        {name: line[name] for name in COMPARED if name in line}
+        for line in history
+        if "loss" in line
     ]
 
 
@@ -174,4 +175,4 @@ def test_grpo_has_the_losses_of_a_hand_written_script(
 
 
 def test_nothing_is_written_below_the_working_directory(folder: Path) -> None:
-    assert "unsloth_compiled_cache" not in os.listdir()
+    assert "unsloth_compiled_cache" not in [path.name for path in Path.cwd().iterdir()]

@@ -6,7 +6,7 @@ as any other run and says what came of it.
 
 from __future__ import annotations
 
-from aligntune.quickstart.make import make
-from aligntune.quickstart.run import Stage, run
+from aligntune.quickstart.recipe import make
+from aligntune.quickstart.stages import Stage, run
 
 __all__ = ["Stage", "make", "run"]

@@ -16,7 +16,7 @@ from aligntune.core.backend_factory import trainer_for
 from aligntune.errors import RunError
 from aligntune.hardware import Hardware
 from aligntune.plan import Plan, make_plan
-from aligntune.quickstart.make import make
+from aligntune.quickstart.recipe import make
 from aligntune.run import RunDirectory
 
 __all__ = ["Stage", "run"]
