@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from aligntune.cli.console import out, print_json, show_log, table
@@ -20,6 +21,9 @@ _SAID = {
 
 def run(folder: Path, *, seed: int, overwrite: bool, as_json: bool) -> None:
     """Run the quickstart and show a small table."""
+    # A model this small gains nothing from a second thread, and threads that share busy cores spend
+    # their time waiting for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     show_log("WARNING")
 
     def tell(line: str) -> None:
