@@ -48,9 +48,9 @@ def seen(plugins: Plugins, hook: str) -> Any:
         return app.registered_commands[-1].name
     run = SimpleNamespace(seen="")
     if hook == "aligntune_run_finished":
-        plugins.hook.aligntune_run_finished(run=run)
+        plugins.call("aligntune_run_finished", run=run)
         return run.seen.rpartition(" ")[2]
-    found = plugins.hook.aligntune_trainer_callbacks(plan="plan", run=run)
+    found = plugins.call("aligntune_trainer_callbacks", plan="plan", run=run)
     return "mine" if found == [[("plan", run)]] else found
 
 

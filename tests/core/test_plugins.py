@@ -85,12 +85,28 @@ def test_a_broken_plugin_is_listed_and_rolled_back_and_the_others_work(
     assert plugins.current_owner.name == "runtime"
 
 
+def test_a_plugin_that_fails_in_a_life_cycle_hook_is_named(make_dist, discover) -> None:
+    make_dist("late", "@hookimpl\ndef aligntune_run_finished(run): raise ValueError('no disk')\n")
+    plugins = discover("late")
+    with pytest.raises(
+        PluginError, match="'late' of late 1.0 failed in aligntune_run_finished: .*no disk"
+    ):
+        plugins.call("aligntune_run_finished", run="run")
+
+
+def test_a_hook_without_its_marker_is_no_silent_nothing(make_dist, discover) -> None:
+    make_dist("unmarked", "def aligntune_register_rewards(register): pass\n")
+    (record,) = [r for r in discover("unmarked").records if r.owner.name == "unmarked"]
+    assert record.status == "failed"
+    assert "aligntune_register_rewards is not marked with @hookimpl" in record.reason
+
+
 def test_a_failed_plugin_gets_no_life_cycle_calls(make_dist, discover) -> None:
     hook = "@hookimpl\ndef aligntune_run_finished(run): run.append(__name__)\n"
     make_dist("good", hook)
     make_dist("broken", GOOD + "    raise ValueError\n" + hook)
     called: list[str] = []
-    discover("good", "broken").hook.aligntune_run_finished(run=called)
+    discover("good", "broken").call("aligntune_run_finished", run=called)
     assert called == ["good_manifest"]
 
 

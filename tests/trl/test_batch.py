@@ -110,8 +110,32 @@ def test_the_words_of_a_grpo_step(plugins: Plugins) -> None:
     ]
     assert planned(plugins, GRPO).batch[1:] == [
         "each step trains on 8 of them; they serve 1 step before new ones are made",
-        "training ends after 1 passes over the data",
+        "training ends after 1 pass over the data",
     ]
+
+
+def test_the_words_of_a_step_that_uses_up_several_generations(plugins: Plugins) -> None:
+    given = {"batch_size": 2, "rollout_batch_size": 4, "gradient_accumulation_steps": 4}
+    words = planned(plugins, GRPO, **given).batch
+    assert words[1] == "each step trains on 8 completions, of 2 generations"
+
+
+# What is set -> the default save interval, and one that is refused.
+CYCLES: list[tuple[dict[str, int], int, int]] = [
+    ({"batch_size": 4, "num_ppo_epochs": 3}, 501, 500),
+    ({"batch_size": 4, "rollout_batch_size": 12}, 501, 4),
+    ({"batch_size": 4, "rollout_batch_size": 12, "gradient_accumulation_steps": 2}, 501, 2),
+]
+
+
+@pytest.mark.parametrize(("given", "default", "wrong"), CYCLES, ids=range(len(CYCLES)))
+def test_checkpoints_fall_between_generations(
+    plugins: Plugins, given: dict[str, int], default: int, wrong: int
+) -> None:
+    assert planned(plugins, GRPO, **given).config.train.save_interval == default
+    with pytest.raises(ConfigError, match="would not go on exactly"):
+        planned(plugins, GRPO, **given, save_interval=wrong)
+    assert planned(plugins, GRPO, **given, save_interval=3).config.train.save_interval == 3
 
 
 def test_the_words_of_an_sft_step(plugins: Plugins) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -20,7 +20,7 @@ from packaging.version import Version
 from stevedore.extension import Extension, ExtensionManager
 
 from aligntune import hookspecs
-from aligntune.errors import NotRegisteredError, PluginError, describe
+from aligntune.errors import AlignTuneError, NotRegisteredError, PluginError, describe
 from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts
 from aligntune.registry import RUNTIME_OWNER, Entry, Owner, Registries, Registry
 
@@ -159,11 +159,6 @@ class Plugins:
         self.discover()
 
     @property
-    def hook(self) -> pluggy.HookRelay:
-        """The life-cycle hooks; calling one calls it in every loaded plugin."""
-        return self._manager.hook
-
-    @property
     def backends(self) -> Registry[BackendFacts]:
         return self.registries.backends
 
@@ -244,6 +239,7 @@ class Plugins:
         self.current_owner = owner
         name = f"{owner.distribution}/{owner.name}"
         try:
+            _refuse_unmarked(module)
             self._manager.register(module, name=name)
             self._manager.check_pending()
         except BaseException:
@@ -256,19 +252,42 @@ class Plugins:
 
     def add_commands(self, app: Any) -> list[str]:
         """Let every plugin add its commands to the command line; return what went wrong."""
-        problems = []
+        return [
+            f"plugin {owner.name!r} of {owner} added no commands: {describe(error)}"
+            for owner, _, error in self._call("aligntune_cli_commands", app=app)
+            if error is not None
+        ]
+
+    def call(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call a life-cycle hook in every plugin; return the results that are not None.
+
+        Raises:
+            AlignTuneError: as a plugin raised it.
+            PluginError: for any other exception of a plugin; names the plugin.
+        """
+        results = []
+        for owner, result, error in self._call(hook, **arguments):
+            if isinstance(error, AlignTuneError):
+                raise error
+            if error is not None:
+                raise PluginError(
+                    f"plugin {owner.name!r} of {owner} failed in {hook}: {describe(error)}"
+                ) from error
+            results.extend(result)
+        return results
+
+    def _call(
+        self, hook: str, **arguments: Any
+    ) -> Iterator[tuple[Owner, list[Any], BaseException | None]]:
+        """Call a hook plugin by plugin, so that what is raised has an owner."""
         owners = {f"{r.owner.distribution}/{r.owner.name}": r.owner for r in self.records}
         plugins = self._manager.get_plugins()
         for name, plugin in self._manager.list_name_plugin():
-            caller = self._manager.subset_hook_caller("aligntune_cli_commands", plugins - {plugin})
+            caller = self._manager.subset_hook_caller(hook, plugins - {plugin})
             try:
-                caller(app=app)
+                yield owners[name], caller(**arguments), None
             except (Exception, SystemExit) as error:  # noqa: BLE001 (the boundary that names it)
-                owner = owners[name]
-                problems.append(
-                    f"plugin {owner.name!r} of {owner} added no commands: {describe(error)}"
-                )
-        return problems
+                yield owners[name], [], error
 
     def find(self, registry: Registry[F], name: str, *, backend: str | None = None) -> Entry[F]:
         """Look a name up, reading the metadata again first if it is not there.
@@ -281,14 +300,26 @@ class Plugins:
             self.discover()
         try:
             return registry.get(name, backend=backend)
-        except NotRegisteredError as error:
-            silent = [record for record in self.records if record.status != "loaded"]
-            if not silent:
-                raise
-            notes = "; ".join(
-                f"plugin {r.owner.name!r} of {r.owner} is {r.status} ({r.reason})" for r in silent
-            )
-            raise NotRegisteredError(f"{error}; note: {notes}") from None
+        except NotRegisteredError:
+            raise NotRegisteredError(self.missing(registry, name)) from None
+
+    def missing(self, registry: Registry[Any], name: str) -> str:
+        """The message for a name that is not there, with the plugins that failed or are off."""
+        silent = [
+            f"plugin {r.owner.name!r} of {r.owner} is {r.status} ({r.reason})"
+            for r in self.records
+            if r.status != "loaded"
+        ]
+        return registry.missing(name, f"note: {'; '.join(silent)}" if silent else "")
+
+
+def _refuse_unmarked(module: Any) -> None:
+    """Refuse a manifest that defines a hook without the marker: pluggy would pass it over."""
+    for name in vars(hookspecs):
+        function = getattr(module, name, None)
+        is_hook = name.startswith(f"{GROUP}_") and callable(function)
+        if is_hook and not hasattr(function, f"{GROUP}_impl"):
+            raise PluginError(f"{name} is not marked with @hookimpl (aligntune.hookimpl)")
 
 
 def _installed() -> list[tuple[importlib.metadata.EntryPoint, Owner]]:

@@ -81,12 +81,12 @@ def eval_command(
     number_format = precision_of(precision)
     for model in models:
         check_model(model)
+    _hide_bars_of_libraries()
     rows = read_rows(dataset, split)
     evaluators = parse_evaluators(metrics, param or [])
     prepared = prepare(rows, evaluators, settings, plugins.get())
     done: list[tuple[str, Evaluation]] = []
     written: list[list[str]] = []
-    _hide_bars_of_libraries()
     for model in models:
         with _progress(model) as progress:
             loaded = load_model(
@@ -137,8 +137,10 @@ def parse_evaluators(metrics: str, params: list[str]) -> list[dict[str, Any]]:
 
 def _hide_bars_of_libraries() -> None:
     """Ours tell the same, in one place."""
+    import datasets
     from transformers.utils import logging
 
+    datasets.disable_progress_bars()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 

@@ -26,7 +26,12 @@ from aligntune.run.recorded import recorded
 from aligntune_trl.arguments import trainer_arguments
 from aligntune_trl.backend import Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
-from aligntune_trl.callbacks import EvaluationCallback, MetricsCallback, ProgressCallback
+from aligntune_trl.callbacks import (
+    EvaluationCallback,
+    MetricsCallback,
+    ProgressCallback,
+    write_samples,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
@@ -99,7 +104,8 @@ class TRLTrainer(TrainerBase):
         except (ValueError, TypeError, ImportError) as error:
             raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
         # The model is loaded, and the arguments are written into every checkpoint and log.
-        trainer.args.model_init_kwargs = redact(trainer.args.model_init_kwargs)
+        written: Any = trainer.args
+        written.model_init_kwargs = redact(written.model_init_kwargs)
         for ours in ("PrinterCallback", "ProgressCallback"):
             for callback in list(trainer.callback_handler.callbacks):
                 if type(callback).__name__ == ours and callback is not self._progress:
@@ -118,11 +124,10 @@ class TRLTrainer(TrainerBase):
             callbacks.append(self._progress)
         if self._measurement is not None:
             callbacks.append(EvaluationCallback(self._measure_during))
-        for more in self.plan.plugins.hook.aligntune_trainer_callbacks(
-            plan=self.plan, run=self.run
-        ):
-            callbacks.extend(more or ())
-        return callbacks
+        brought = self.plan.plugins.call(
+            "aligntune_trainer_callbacks", plan=self.plan, run=self.run
+        )
+        return [*callbacks, *(callback for some in brought for callback in some)]
 
     def train(self, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
         """Train, evaluate, and leave a complete run directory."""
@@ -138,7 +143,8 @@ class TRLTrainer(TrainerBase):
                 self.measure("before")
             try:
                 self._training = True
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+                with library_bars(shown=False):  # each checkpoint would draw one
+                    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             finally:
                 self._training = False
                 self._progress.close()
@@ -187,6 +193,7 @@ class TRLTrainer(TrainerBase):
             "when": when,
             "dataset": ", ".join(report.name for report in self.eval_data.reports),
         }
+        write_samples(self.run, trainer.state.global_step, found.samples)
         for metric in found.metrics:
             self.run.append_jsonl(self.run.evaluation, {**place, **metric.as_dict()})
             logger.info("%s training: %s", when, _said(metric))

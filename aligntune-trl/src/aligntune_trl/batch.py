@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ __all__ = [
     "check_groups",
     "check_lengths",
     "check_processes",
+    "check_resumable",
     "default_batch",
     "default_eval_batch",
     "default_group",
+    "default_save_interval",
     "grpo_lines",
     "prompt_limit",
     "sft_lines",
@@ -108,6 +111,35 @@ def check_lengths(config: RunConfig) -> Iterable[Problem]:
         )
 
 
+def _cycle(config: RunConfig) -> int:
+    """Optimizer steps after which a generation of completions is used up as a step ends."""
+    train = config.train
+    batch = train.per_device_batch_size * config.distributed.num_processes
+    passes = max(1, _rollout(config) // batch) * (train.num_ppo_epochs or 1)
+    return passes // math.gcd(passes, train.gradient_accumulation_steps)
+
+
+def default_save_interval(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    """Checkpoints fall between two generations, where a run resumes exactly."""
+    cycle, interval = _cycle(config), config.train.save_interval
+    if interval % cycle == 0:
+        return None
+    return (interval // cycle + 1) * cycle, f"a multiple of the {cycle} steps per generation"
+
+
+def check_resumable(config: RunConfig) -> Iterable[Problem]:
+    """A checkpoint inside a generation cycle has lost the completions that are still to be used."""
+    cycle, interval = _cycle(config), config.train.save_interval
+    if config.train.save_strategy == "steps" and interval % cycle:
+        near = interval // cycle * cycle or cycle
+        yield Problem(
+            "train.save_interval",
+            f"completions serve {cycle} steps, and a run that resumes from step {interval}, amid "
+            "them, would not go on exactly",
+            hint=f"use a multiple of {cycle}, such as {near}",
+        )
+
+
 def check_checkpoints(config: RunConfig) -> Iterable[Problem]:
     """The best checkpoint can be chosen only where each was evaluated."""
     train = config.train
@@ -150,7 +182,7 @@ def sft_lines(config: RunConfig) -> list[str]:
     return [
         (
             f"each step trains on {rows} rows: {train.per_device_batch_size} per forward pass, "
-            f"{train.gradient_accumulation_steps} passes accumulated"
+            f"{_count(train.gradient_accumulation_steps, 'pass', 'passes')} accumulated"
         ),
         _length(config),
     ]
@@ -161,21 +193,22 @@ def grpo_lines(config: RunConfig) -> list[str]:
     train = config.train
     step = train.per_device_batch_size * train.gradient_accumulation_steps
     rollout, group = _rollout(config), train.num_generations or 1
-    updates = rollout // step * (train.num_ppo_epochs or 1) if step else 0
-    prompts = rollout // group
-    serves = f"{max(updates, 1)} step{'s' if updates > 1 else ''}"
-    return [
-        (
-            f"{rollout} completions are generated at once: {prompts} "
-            f"prompt{'s' if prompts > 1 else ''}, {group} completions each"
-        ),
-        f"each step trains on {step} of them; they serve {serves} before new ones are made",
-        _length(config),
-    ]
+    rounds, uses = step / rollout, train.num_ppo_epochs or 1
+    if rounds > 1:
+        trains = f"each step trains on {step} completions, of {rounds:g} generations"
+    else:
+        serves = _count(rollout // step * uses, "step")
+        trains = f"each step trains on {step} of them; they serve {serves} before new ones are made"
+    groups = f"{_count(rollout // group, 'prompt')}, {group} completions each"
+    return [f"{rollout} completions are generated at once: {groups}", trains, _length(config)]
+
+
+def _count(number: float, one: str, many: str | None = None) -> str:
+    return f"{number:g} {one if number == 1 else many or one + 's'}"
 
 
 def _length(config: RunConfig) -> str:
     train = config.train
     if train.max_steps is not None:
-        return f"training ends after {train.max_steps} steps"
-    return f"training ends after {train.epochs or 1:g} passes over the data"
+        return f"training ends after {_count(train.max_steps, 'step')}"
+    return f"training ends after {_count(train.epochs or 1, 'pass', 'passes')} over the data"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from aligntune.run import RunDirectory
     from aligntune.scoring import Scorer
 
-__all__ = ["EvaluationCallback", "MetricsCallback", "ProgressCallback", "SamplesCallback"]
+__all__ = [
+    "EvaluationCallback",
+    "MetricsCallback",
+    "ProgressCallback",
+    "SamplesCallback",
+    "write_samples",
+]
 
 SAMPLES_PER_LOG = 4
 
@@ -63,6 +69,26 @@ class SamplesCallback(TrainerCallback):
                 "reference": last.references[index] if last.references else None,
             }
             self.run.append_jsonl(self.run.samples, sample)
+
+
+def write_samples(run: RunDirectory, step: int, samples: Sequence[Mapping[str, Any]]) -> None:
+    """Append the first completions of an evaluation, with their scores, to samples.jsonl.
+
+    An evaluation that lets the model generate nothing leaves no samples.
+    """
+    for sample in samples[:SAMPLES_PER_LOG]:
+        if "completion" not in sample:
+            continue
+        line = {
+            "step": step,
+            "evaluation": True,
+            "prompt": sample.get("prompt"),
+            "completion": sample["completion"],
+            "reward": None,
+            "rewards": sample.get("scores", {}),
+            "reference": sample.get("reference"),
+        }
+        run.append_jsonl(run.samples, line)
 
 
 class EvaluationCallback(TrainerCallback):

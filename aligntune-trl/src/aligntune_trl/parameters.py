@@ -219,11 +219,13 @@ def grpo_table(model: dict[str, Use]) -> ParameterTable:
         ("train.per_device_batch_size", batch.default_batch),
         ("train.num_generations", batch.default_group),
         ("train.per_device_eval_batch_size", batch.default_eval_batch),
+        ("train.save_interval", batch.default_save_interval),
         *_BENDS,
     )
     checks = (
         batch.check_groups,
         batch.check_lengths,
+        batch.check_resumable,
         batch.check_checkpoints,
         batch.check_processes,
     )

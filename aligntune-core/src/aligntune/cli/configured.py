@@ -11,6 +11,8 @@ from aligntune.errors import ConfigError
 
 __all__ = ["config_of"]
 
+_EVALUATORS = "evaluation.evaluators."
+
 
 def config_of(path: Path | None, flags: dict[str, Any]) -> RunConfig:
     """Load the configuration file, with the flags on top.
@@ -34,7 +36,7 @@ def _dotted(flags: dict[str, Any]) -> list[Any]:
         for part in reversed(name.split(".")[1:]):
             nested = {part: nested}
         head = name.partition(".")[0]
-        if head in ("datasets", "eval_datasets", "rewards"):
+        if head in ("datasets", "eval_datasets", "rewards") or name.startswith(_EVALUATORS):
             settings.extend(_indexed(name, value))
         else:
             settings.extend(collect({head: nested}, f"flag --{name}"))

@@ -19,8 +19,10 @@ out = Console()
 
 def table(*columns: str, title: str | None = None) -> Table:
     """An empty table in the style of the command line."""
-    made = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
     made.header_style = "bold"
+    for column in columns:
+        made.add_column(column, overflow="fold")  # a name that is cut off cannot be copied
     return made
 
 

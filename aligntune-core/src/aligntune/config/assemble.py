@@ -176,9 +176,7 @@ def _section(path: str, written: str, value: Any, where: Origin, found: list[Set
     section = _section_class(path)
     for name, item in value.items():
         key = f"{written}.{name}"
-        if isinstance(name, str) and name.startswith("/"):
-            found.append(Setting(name[1:], item, where(key), key))
-        elif section is not None and name in section.elsewhere:
+        if section is not None and name in section.elsewhere:
             found.append(Setting(section.elsewhere[name], item, where(key), key))
         else:
             field = section.aliases().get(name, name) if section is not None else name

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, ClassVar, Self
+from types import UnionType
+from typing import Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -21,6 +22,8 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -50,6 +53,12 @@ def extra_of(field: FieldInfo) -> dict[str, Any]:
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
+def _types(annotation: Any) -> set[Any]:
+    """The types that an annotation admits, unions taken apart; Any admits bool."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return {bool if part is Any else part for part in parts}
+
+
 @contextmanager
 def _outermost() -> Iterator[bool]:
     """Whether this is the outermost section being built; nested ones leave errors to it."""
@@ -68,7 +77,12 @@ class Section(BaseModel):
         ConfigError: on construction, with every problem of the given values at once.
     """
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=(), arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        protected_namespaces=(),
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+    )
 
     # Names that set a field of another section: name -> full path.
     elsewhere: ClassVar[dict[str, str]] = {}
@@ -86,6 +100,15 @@ class Section(BaseModel):
 
                 raise ConfigError(problems_of(error, type(self))) from None
         self._elsewhere_given = moved
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python counts True as 1; a batch of `true` rows is a mistake."""
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and bool not in _types(field.annotation):
+            raise ValueError(f"{value} is not what this takes")
+        return value
 
     @model_validator(mode="wrap")
     @classmethod
@@ -118,9 +141,9 @@ class Section(BaseModel):
         return renamed
 
     def explicit(self) -> dict[str, Any]:
-        """What was set, by field name; a name that belongs elsewhere as `/full.path`."""
+        """What was set, by field name, or by the name that sets a field of another section."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
-        return given | {f"/{self.elsewhere[n]}": v for n, v in self._elsewhere_given.items()}
+        return given | self._elsewhere_given
 
     def use_rl_defaults(self) -> None:
         """Give unset fields their defaults for RL runs."""

@@ -104,7 +104,6 @@ class TrainingConfig(Section):
 
     elsewhere = {
         "max_length": "model.max_seq_length",
-        "use_flash_attention_2": "model.attn_implementation",
     }
 
     per_device_batch_size: int = setting(

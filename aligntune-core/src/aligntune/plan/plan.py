@@ -117,7 +117,7 @@ def make_plan(
         plugins,
         table.lines(config),
     )
-    plugins.hook.aligntune_config_resolved(plan=plan)
+    plugins.call("aligntune_config_resolved", plan=plan)
     return plan
 
 

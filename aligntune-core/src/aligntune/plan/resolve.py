@@ -67,9 +67,11 @@ def choose(config: RunConfig, plugins: Plugins) -> Choice:
     if wanted != "auto":
         return _asked_for(config, wanted, plugins)
     runs = plugins.algorithms.matching(config.algo)
-    if not runs:
-        plugins.find(plugins.algorithms, config.algo)  # raises, unless it has just been installed
+    if not runs:  # it may have been installed while the process runs
+        plugins.discover()
         runs = plugins.algorithms.matching(config.algo)
+    if not runs:
+        raise NotRegisteredError(plugins.missing(plugins.algorithms, config.algo))
     passed: list[str] = []
     for backend in sorted(plugins.backends, key=lambda entry: -entry.facts.priority):
         if all(run.facts.backend != backend.name for run in runs):

@@ -34,7 +34,7 @@ def recorded(run: RunDirectory, plan: Plan) -> Iterator[None]:
     run.write_json(run.plugins, plugin_records(plan.plugins))
     try:
         yield
-        plan.plugins.hook.aligntune_run_finished(run=run)
+        plan.plugins.call("aligntune_run_finished", run=run)
     except BaseException as error:
         run.fail(error)
         _report_of_failed(run)

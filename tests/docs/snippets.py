@@ -1,0 +1,161 @@
+"""Reads the code blocks of a Markdown page, and runs them as a reader would.
+
+A block belongs to a file where the page says so: in a line of its own before the block (`` `name` ``
+or **`name`**, with or without a colon), in a comment there (`<!-- file: name -->`), or in the first
+line of the block (`# name.yaml`). Blocks of one file are put together in the order of the page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import json
+import os
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aligntune.config import load_config
+
+FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w-]*)(?P<more>.*)$")
+NAMED = re.compile(
+    r"^(?:<!-- *file: *(\S+) *-->|\**`([\w./-]+\.[a-z]+)`\**:?\**|\*\*([\w./-]+\.[a-z]+):?\*\*)$"
+)
+FIRST_LINE = re.compile(r"# (?P<name>[\w./-]+\.(?:yaml|yml|json|py|toml|jsonl))")
+LANGUAGES = {"sh": "bash", "shell": "bash", "yml": "yaml", "pycon": "python", "py": "python"}
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A fenced code block of a page."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def snippets(path: Path, name: str = "") -> Iterator[Snippet]:
+    """Yield the code blocks of a page in order; `name` stands for the page in messages."""
+    lines = iter(enumerate(path.read_text(encoding="utf-8").splitlines(), 1))
+    before = ""
+    for number, line in lines:
+        opened = FENCE.match(line)
+        if opened is None:
+            before = line.strip() or before
+            continue
+        body = []
+        for _, inner in lines:
+            if inner.strip() == opened["fence"]:
+                break
+            body.append(inner.removeprefix(opened["indent"]))
+        language = LANGUAGES.get(opened["language"], opened["language"])
+        yield Snippet(name or path.name, number, language, "\n".join(body), _file(before, body))
+        before = ""
+
+
+def _file(before: str, body: list[str]) -> str:
+    found = NAMED.match(before)
+    if found is not None:
+        return next(group for group in found.groups() if group)
+    first = FIRST_LINE.fullmatch(body[0].strip()) if body else None
+    return first["name"] if first is not None else ""
+
+
+class Differs(AssertionError):
+    """A command that did not write what the page says."""
+
+
+@dataclass
+class Reader:
+    """Somebody who follows a page in a folder: makes its files, runs its commands and its Python.
+
+    `environment` is added to that of this process for commands. YAML and JSON without a file name
+    are fragments of a configuration, and are loaded on top of `base`.
+    """
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    base: Mapping[str, Any] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__page__"})
+
+    def follow(self, snippet: Snippet) -> None:
+        """Do what a block is there for.
+
+        Raises:
+            AssertionError: if a command fails, or writes something else than the page shows.
+        """
+        if snippet.file:
+            self._write(snippet)
+        elif snippet.language == "bash":
+            done = self._shell(snippet.text)
+            assert done.returncode == 0, f"{snippet}: exit {done.returncode}\n{done.stdout}"
+        elif snippet.language == "console":
+            self._session(snippet)
+        elif snippet.language == "python":
+            self._python(snippet)
+        elif snippet.language in ("yaml", "json"):
+            self._fragment(snippet)
+        elif snippet.language == "toml":
+            tomllib.loads(snippet.text)
+        else:
+            assert snippet.language in ("text", "{toctree}", ""), f"{snippet}: {snippet.language}"
+
+    def _write(self, snippet: Snippet) -> None:
+        path = self.folder / snippet.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(snippet.text + "\n\n" * (path.suffix == ".py") + "\n")
+
+    def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=self.folder, env=os.environ | dict(self.environment), check=False, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def _session(self, snippet: Snippet) -> None:
+        """Run each line after `$ `; what stands below it is what it writes, `...` for anything."""
+        checker = doctest.OutputChecker()
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        for part in ("\n" + snippet.text).split("\n$ ")[1:]:
+            command, _, expected = part.partition("\n")
+            done = self._shell(command)
+            code = 2 if re.search(r"^error: ", expected, re.MULTILINE) else 0
+            if done.returncode != code or not checker.check_output(expected, done.stdout, flags):
+                raise Differs(
+                    f"{snippet}: `{command}` ended with {done.returncode} and wrote\n{done.stdout}"
+                )
+
+    def _python(self, snippet: Snippet) -> None:
+        with contextlib.chdir(self.folder):
+            if snippet.text.lstrip().startswith(">>> "):
+                self._doctest(snippet)
+            else:
+                code = compile("\n" * snippet.line + snippet.text, snippet.page, "exec")
+                exec(code, self.names)
+
+    def _doctest(self, snippet: Snippet) -> None:
+        said: list[str] = []
+        parser = doctest.DocTestParser()
+        test = parser.get_doctest(
+            snippet.text + "\n", self.names, snippet.page, None, snippet.line
+        )
+        test.globs = self.names
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        if runner.run(test, out=said.append, clear_globs=False).failed:
+            raise Differs("".join(said))
+
+    def _fragment(self, snippet: Snippet) -> None:
+        load = yaml.safe_load if snippet.language == "yaml" else json.loads
+        load_config({**self.base, **load(snippet.text)})
