@@ -29,7 +29,11 @@ EVERYTHING_BUT_UNSLOTH = (f"{CORE}[testing]", TRL, f"{REWARDS}[math]", EVAL)
 
 # Which distributions an environment holds, what its tests need besides, and which folders it runs.
 SUITES = {
-    "core": ((f"{CORE}[testing]",), ("hypothesis",), ("tests/core",)),
+    "core": (
+        (f"{CORE}[testing]",),
+        ("hypothesis", "selenium"),  # selenium drives the browser that opens a run's report
+        ("tests/core",),
+    ),
     "rewards": (
         (f"{CORE}[testing]", f"{REWARDS}[math]"),
         ("hypothesis", "psutil"),
@@ -37,7 +41,7 @@ SUITES = {
     ),
     "trl": (
         EVERYTHING_BUT_UNSLOTH,
-        ("selenium",),  # drives the browser that opens a run's report
+        ("hypothesis",),
         ("tests/trl", "tests/eval", "tests/together", "tests/docs"),
     ),
     "unsloth": (

@@ -12,7 +12,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aligntune.config import ConfigLoader, RunConfig, load_config
+from aligntune import ConfigLoader
+from aligntune.config import RunConfig, load_config
 from aligntune.config.assemble import Setting, collect, field_paths
 from aligntune.config.sources import read_text
 from aligntune.errors import AlignTuneError, ConfigError

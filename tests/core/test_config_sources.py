@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
+from aligntune import ConfigLoader, SFTConfigLoader
 from aligntune.cli.configured import config_of
 from aligntune.cli.flags import read_flags
 from aligntune.config import (
-    ConfigLoader,
     DatasetConfig,
     LoggingConfig,
     ModelConfig,
     RewardConfig,
     RunConfig,
     SFTConfig,
-    SFTConfigLoader,
     TrainingConfig,
     UnifiedConfig,
     load_config,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from aligntune.config import ConfigLoader, load_config
+from aligntune import ConfigLoader
+from aligntune.config import load_config
 from aligntune.hardware import Hardware
 from aligntune.plan import Plan, make_plan, plan_as_dict, resolved_values, save_resolved
 

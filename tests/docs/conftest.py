@@ -28,6 +28,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PIP_QUIET": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",  # a second thread on so small a model only waits
         "COLUMNS": "100",
         "TERM": "dumb",
     }

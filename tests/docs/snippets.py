@@ -148,9 +148,7 @@ class Reader:
     def _doctest(self, snippet: Snippet) -> None:
         said: list[str] = []
         parser = doctest.DocTestParser()
-        test = parser.get_doctest(
-            snippet.text + "\n", self.names, snippet.page, None, snippet.line
-        )
+        test = parser.get_doctest(snippet.text + "\n", self.names, snippet.page, None, snippet.line)
         test.globs = self.names
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
         if runner.run(test, out=said.append, clear_globs=False).failed:

@@ -12,7 +12,6 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "aligntune.config": (
-        "ConfigLoader",
         "DatasetConfig",
         "DistributedConfig",
         "EvaluationConfig",
@@ -22,7 +21,6 @@ _WHERE = {
         "PluginsConfig",
         "RewardConfig",
         "SFTConfig",
-        "SFTConfigLoader",
         "TrainingConfig",
         "UnifiedConfig",
         "load_config",
@@ -33,6 +31,8 @@ _WHERE = {
         "create_rl_trainer",
         "create_sft_trainer",
     ),
+    "aligntune.core.rl.config_loader": ("ConfigLoader",),
+    "aligntune.core.sft.config_loader": ("SFTConfigLoader",),
     "aligntune.core.trainer_base": ("RLTrainerBase", "SFTTrainerBase", "TrainerBase"),
     "aligntune.enums": (
         "AlgorithmType",

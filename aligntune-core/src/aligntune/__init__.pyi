@@ -1,9 +1,6 @@
 # Types of the lazy root: the same names, imported where they are.
 
 from aligntune.config import (
-    ConfigLoader as ConfigLoader,
-)
-from aligntune.config import (
     DatasetConfig as DatasetConfig,
 )
 from aligntune.config import (
@@ -31,9 +28,6 @@ from aligntune.config import (
     SFTConfig as SFTConfig,
 )
 from aligntune.config import (
-    SFTConfigLoader as SFTConfigLoader,
-)
-from aligntune.config import (
     TrainingConfig as TrainingConfig,
 )
 from aligntune.config import (
@@ -53,6 +47,12 @@ from aligntune.core.backend_factory import (
 )
 from aligntune.core.backend_factory import (
     create_sft_trainer as create_sft_trainer,
+)
+from aligntune.core.rl.config_loader import (
+    ConfigLoader as ConfigLoader,
+)
+from aligntune.core.sft.config_loader import (
+    SFTConfigLoader as SFTConfigLoader,
 )
 from aligntune.core.trainer_base import (
     RLTrainerBase as RLTrainerBase,

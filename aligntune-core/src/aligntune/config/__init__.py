@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligntune.config.loader import ConfigLoader, SFTConfigLoader, load_config
+from aligntune.config.loader import load_config
 from aligntune.config.run_config import RunConfig, SFTConfig, UnifiedConfig
 from aligntune.config.section import Section
 from aligntune.config.sections import (
@@ -18,7 +18,6 @@ from aligntune.config.sections import (
 )
 
 __all__ = [
-    "ConfigLoader",
     "DatasetConfig",
     "DistributedConfig",
     "EvaluationConfig",
@@ -29,7 +28,6 @@ __all__ = [
     "RewardConfig",
     "RunConfig",
     "SFTConfig",
-    "SFTConfigLoader",
     "Section",
     "TrainingConfig",
     "UnifiedConfig",

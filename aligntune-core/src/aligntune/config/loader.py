@@ -1,4 +1,4 @@
-"""Loads a configuration from a file, a dict, an object, keyword arguments and flags; saves it."""
+"""Loads a configuration from a file, a dict, an object, keyword arguments and flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aligntune.config.run_config import RunConfig, SFTConfig, UnifiedConfig
 from aligntune.config.sources import read_file
 from aligntune.errors import ConfigError, Problem
 
-__all__ = ["ConfigLoader", "SFTConfigLoader", "load_config", "settings_of"]
+__all__ = ["Kind", "Source", "load_config", "settings_of"]
 
 Kind = Literal["sft", "rl"]
 Source = str | Path | Mapping[str, Any] | RunConfig
@@ -89,51 +89,3 @@ def _kind_of(algorithm: object) -> Kind:
 
     matches = plugins.get().algorithms.matching(str(algorithm).lower())
     return matches[0].facts.kind if matches else "rl"
-
-
-class ConfigLoader:
-    """Loads, checks and saves configurations of either kind."""
-
-    kind: Kind | None = None
-
-    @classmethod
-    def load_from_yaml(cls, path: str | Path) -> RunConfig:
-        """Load a YAML file. Raises ConfigError with file, line and column."""
-        return load_config(path, kind=cls.kind)
-
-    @classmethod
-    def load_from_json(cls, path: str | Path) -> RunConfig:
-        """Load a JSON file. Raises ConfigError with file, line and column."""
-        return load_config(path, kind=cls.kind)
-
-    @classmethod
-    def load_from_dict(cls, data: Mapping[str, Any]) -> RunConfig:
-        """Load a dict, nested or flat. Raises ConfigError with the path of each key."""
-        return load_config(data, kind=cls.kind)
-
-    @classmethod
-    def validate_config(cls, config: Source) -> RunConfig:
-        """Check a configuration as `aligntune validate` does, and return it.
-
-        Raises:
-            AlignTuneError: if a run with it would be refused before anything loads.
-        """
-        from aligntune.plan import make_plan
-
-        loaded = load_config(config, kind=cls.kind)
-        make_plan(loaded)
-        return loaded
-
-    @classmethod
-    def save_resolved_config(cls, config: Source, output_dir: str | Path) -> Path:
-        """Write every value that a run would use to `config.yaml` in a folder; return its path."""
-        from aligntune.plan import make_plan, save_resolved
-
-        plan = make_plan(load_config(config, kind=cls.kind))
-        return save_resolved(plan, Path(output_dir) / "config.yaml")
-
-
-class SFTConfigLoader(ConfigLoader):
-    """The same for supervised runs alone."""
-
-    kind = "sft"

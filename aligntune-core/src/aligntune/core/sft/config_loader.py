@@ -1,7 +1,13 @@
-"""Documented path of the SFT configuration loader."""
+"""The same for supervised runs alone, at its documented path."""
 
 from __future__ import annotations
 
-from aligntune.config.loader import SFTConfigLoader
+from aligntune.core.rl.config_loader import ConfigLoader
 
 __all__ = ["SFTConfigLoader"]
+
+
+class SFTConfigLoader(ConfigLoader):
+    """The same for supervised runs alone."""
+
+    kind = "sft"
