@@ -89,7 +89,7 @@ def test_a_plugin_that_fails_in_a_life_cycle_hook_is_named(make_dist, discover) 
     make_dist("late", "@hookimpl\ndef aligntune_run_finished(run): raise ValueError('no disk')\n")
     plugins = discover("late")
     with pytest.raises(
-        PluginError, match="'late' of late 1.0 failed in aligntune_run_finished: .*no disk"
+        PluginError, match=r"'late' of late 1\.0 failed in aligntune_run_finished: .*no disk"
     ):
         plugins.call("aligntune_run_finished", run="run")
 

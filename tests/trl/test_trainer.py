@@ -69,7 +69,8 @@ def test_predict_completes_as_the_model_alone_would(settings: dict[str, Any]) ->
     model = AutoModelForCausalLM.from_pretrained(settings["model_name"])
     tokenizer = AutoTokenizer.from_pretrained(settings["model_name"])
     expected = []
-    for text in ("1+2=", tokenizer.apply_chat_template(prompts[1], tokenize=False, add_generation_prompt=True)):  # fmt: skip
+    chat = tokenizer.apply_chat_template(prompts[1], tokenize=False, add_generation_prompt=True)
+    for text in (prompts[0], chat):
         inputs = tokenizer(text, return_tensors="pt")
         made = model.generate(**inputs, max_new_tokens=5, do_sample=False)
         expected.append(

@@ -210,7 +210,7 @@ class TRLTrainer(TrainerBase):
         found = self._measurement.run(
             trainer.accelerator.unwrap_model(trainer.model), self.tokenizer
         )
-        return own | found.values()
+        return own | found.values("eval_")
 
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:
         """Complete prompts, in order.
