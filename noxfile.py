@@ -41,7 +41,7 @@ SUITES = {
     ),
     "trl": (
         EVERYTHING_BUT_UNSLOTH,
-        ("hypothesis",),
+        ("hatchling", "hypothesis"),  # hatchling builds the packages of the documentation
         ("tests/trl", "tests/eval", "tests/together", "tests/docs"),
     ),
     "unsloth": (

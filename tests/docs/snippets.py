@@ -1,6 +1,6 @@
 """Reads the code blocks of a Markdown page, and runs them as a reader would.
 
-A block belongs to a file where the page says so: in a line of its own before the block (`` `name` ``
+A block belongs to a file where the page says so: in a line of its own before it (`` `name` ``
 or **`name`**, with or without a colon), in a comment there (`<!-- file: name -->`), or in the first
 line of the block (`# name.yaml`). Blocks of one file are put together in the order of the page.
 """
@@ -72,7 +72,7 @@ def _file(before: str, body: list[str]) -> str:
     return first["name"] if first is not None else ""
 
 
-class Differs(AssertionError):
+class DiffersError(AssertionError):
     """A command that did not write what the page says."""
 
 
@@ -133,7 +133,7 @@ class Reader:
             done = self._shell(command)
             code = 2 if re.search(r"^error: ", expected, re.MULTILINE) else 0
             if done.returncode != code or not checker.check_output(expected, done.stdout, flags):
-                raise Differs(
+                raise DiffersError(
                     f"{snippet}: `{command}` ended with {done.returncode} and wrote\n{done.stdout}"
                 )
 
@@ -152,7 +152,7 @@ class Reader:
         test.globs = self.names
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
         if runner.run(test, out=said.append, clear_globs=False).failed:
-            raise Differs("".join(said))
+            raise DiffersError("".join(said))
 
     def _fragment(self, snippet: Snippet) -> None:
         load = yaml.safe_load if snippet.language == "yaml" else json.loads
