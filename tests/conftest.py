@@ -8,6 +8,8 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+# Tiny models gain nothing from a second thread, and threads that wait on a busy machine cost a lot.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

@@ -17,7 +17,7 @@ from aligntune.testing.models import make_model
 __all__ = ["make", "problems"]
 
 HELD_OUT, FOR_GRPO, FOR_SFT = 500, 2000, 5600
-SLOPPY = 0.6  # share of the sums of 100 and more that the teacher rounds down
+SLOPPY = 0.55  # share of the sums of 100 and more that the teacher rounds down
 
 _SFT = """\
 # The first stage imitates the sloppy teacher. Run it again with: aligntune train {file}
@@ -71,7 +71,7 @@ eval_datasets:
 rewards:
   - type: accuracy
 train:
-  max_steps: 50
+  max_steps: 110
   per_device_batch_size: 256
   num_generations: 8
   max_completion_length: 5
@@ -83,7 +83,7 @@ train:
   weight_decay: 0.0
   optimizer: adamw_torch_fused
   adam_beta2: 0.98
-  logging_steps: 2
+  logging_steps: 5
   save_strategy: "no"
   seed: {seed}
 evaluation:
