@@ -118,6 +118,6 @@ def test_the_plan_as_plain_data() -> None:
         "origin": "default, abacus has no bf16",
         "destination": "ToyConfig.dtype",
     }
-    refused = {entry["path"]: entry["why"] for entry in data["refused"]}
+    refused = {entry["path"]: entry["why"] for entry in data["unused"]}
     assert refused["train.packing"] == "not used: toys are not packed"
     assert not set(refused) & set(values)

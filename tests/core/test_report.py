@@ -110,7 +110,7 @@ def grpo_run(path: Path) -> RunDirectory:
             ],
             "batch": ["8 prompts with 8 completions each make one step."],
             "warnings": ["3 prompts were left out"],
-            "refused": [],
+            "unused": [],
         },
     )
     run.write_json(run.environment, environment())
@@ -346,7 +346,7 @@ def test_nothing_that_a_file_holds_can_run(browser: webdriver.Chrome, tmp_path: 
     value = {"path": ATTACK, "value": ATTACK, "origin": ATTACK, "destination": ATTACK}
     run.write_json(
         run.plan,
-        {"values": [value], "batch": [ATTACK], "warnings": [ATTACK], "refused": [{"a": ATTACK}]},
+        {"values": [value], "batch": [ATTACK], "warnings": [ATTACK], "unused": [{"a": ATTACK}]},
     )
     run.write_json(run.environment, {"platform": ATTACK, "packages": {ATTACK: ATTACK}})
     plugin = dict.fromkeys(("name", "distribution", "version", "status", "reason"), ATTACK)

@@ -21,7 +21,7 @@ SEEDS = (0, 1, 2)
 
 def accuracy(path: Path) -> float:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return next(row["value"] for row in rows if row["name"] == "accuracy")
+    return next(row["value"] for row in reversed(rows) if row["name"] == "accuracy")
 
 
 def coin(text: str, reference: str | None = None, prompt: str = "") -> float:

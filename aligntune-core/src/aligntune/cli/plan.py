@@ -55,4 +55,4 @@ def _show(plan: Plan) -> None:
         shown.add_row(*map(escape, row), style=style)
     out.print()
     out.print(shown)
-    out.print(f"\n{len(entries['refused'])} more belong to other algorithms (--json lists them)")
+    out.print(f"\n{len(entries['unused'])} more are not used by this run (--json lists them)")

@@ -106,5 +106,5 @@ def plan_as_dict(plan: Plan) -> dict[str, Any]:
             for value in plan.values
             if value.used
         ],
-        "refused": [{"path": v.path, "why": v.destination} for v in plan.values if not v.used],
+        "unused": [{"path": v.path, "why": v.destination} for v in plan.values if not v.used],
     }

@@ -88,6 +88,7 @@ train:
   seed: {seed}
 evaluation:
   evaluators: [accuracy]
+  before_training: true
   batch_size: 256
   max_new_tokens: 6
 logging:

@@ -73,10 +73,11 @@ def run(
         done, took = _train(plan)
         measured += [row for row in done.read_jsonl(done.evaluation) if row["name"] == "accuracy"]
         seconds.append(took)
+    untrained, sft, _, grpo = measured  # each stage measures before and after
     stages = [
         Stage(name, row["value"], row["low"], row["high"], row["n"], took)
         for name, row, took in zip(
-            ("untrained", "sft", "grpo"), measured, (made, *seconds), strict=True
+            ("untrained", "sft", "grpo"), (untrained, sft, grpo), (made, *seconds), strict=True
         )
     ]
     _write(folder, stages, seed)

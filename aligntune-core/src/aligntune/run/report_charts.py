@@ -194,6 +194,7 @@ def _layout(figure: Any, *, legend: bool, scientific: bool = False) -> None:
         xaxis={"title": {"text": "step", "standoff": 6}, "zeroline": False, "automargin": True},
         yaxis={
             "zeroline": False, "automargin": True, "tickformat": ".2~e" if scientific else None,
+            "rangemode": "tozero" if scientific else "normal",
         },
     )  # fmt: skip
 
