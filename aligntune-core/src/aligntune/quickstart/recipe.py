@@ -54,6 +54,7 @@ evaluation:
 logging:
   output_dir: {folder}/sft
   loggers: none
+  log_level: WARNING
 """
 
 _GRPO = """\
@@ -94,6 +95,7 @@ evaluation:
 logging:
   output_dir: {folder}/grpo
   loggers: none
+  log_level: WARNING
 """
 
 
