@@ -13,6 +13,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -106,6 +107,27 @@ def _missing(expected: str, written: str) -> str:
 
 class DiffersError(AssertionError):
     """A command that did not write what the page says."""
+
+
+def environment_for(site: Path) -> dict[str, str]:
+    """Variables with which commands run as written, and `pip install` installs into `site`.
+
+    What packages need is there already, as is their build backend, so nothing is downloaded.
+    """
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(site),
+        "PIP_TARGET": str(site),
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this 0 as: no isolation
+        "PIP_QUIET": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",  # a second thread on so small a model only waits
+        "COLUMNS": "100",
+        "TERM": "dumb",
+    }
 
 
 @dataclass

@@ -3,56 +3,77 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from snippets import Reader, snippets
+from snippets import Reader, environment_for, snippets
 
-PAGES = Path(__file__).parents[2] / "docs" / "contributing"
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "contributing").glob("*.md"))
 
-
-def follow(page: str, folder: Path, environment: dict[str, str]) -> None:
-    reader = Reader(folder, environment)
-    for snippet in snippets(PAGES / page):
-        reader.follow(snippet)
+Followed = Callable[[str], Path]
 
 
-def status(folder: Path) -> str:
-    return str(json.loads((folder / "run" / "run.json").read_text())["status"])
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
+    """`followed(page)` returns the folder in which a page was followed.
+
+    What takes time are commands, in processes of their own, so two pages are followed at once.
+    """
+
+    def follow(page: Path, folder: Path, site: Path) -> Path:
+        reader = Reader(folder, environment_for(site))
+        for snippet in snippets(page):
+            reader.follow(snippet)
+        return folder
+
+    with ThreadPoolExecutor(2) as pool:
+        futures = {
+            page.name: pool.submit(
+                follow, page, tmp_path_factory.mktemp("page"), tmp_path_factory.mktemp("site")
+            )
+            for page in PAGES
+        }
+        yield lambda page: futures[page].result()
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_adding_a_reward(tmp_path: Path, environment: dict[str, str]) -> None:
-    follow("adding-a-reward.md", tmp_path, environment)
-    assert status(tmp_path) == "finished"
-    samples = lines(tmp_path / "run" / "samples.jsonl")
-    assert {tuple(sample["rewards"]) for sample in samples} == {("digits",)}
+def test_adding_a_backend(followed: Followed) -> None:
+    run = followed("adding-a-backend.md") / "run"
+    assert read(run / "run.json")["status"] == "finished"
+    assert read(run / "plan.json")["backend"] == "scratch"
+    assert read(run / "model" / "config.json")["intermediate_size"] == 96
 
 
-def test_adding_an_evaluator(tmp_path: Path, environment: dict[str, str]) -> None:
-    follow("adding-an-evaluator.md", tmp_path, environment)
-    measured = lines(tmp_path / "run" / "evaluation.jsonl")
+def test_adding_a_reward(followed: Followed) -> None:
+    run = followed("adding-a-reward.md") / "run"
+    assert read(run / "run.json")["status"] == "finished"
+    assert {tuple(s["rewards"]) for s in lines(run / "samples.jsonl")} == {("digits",)}
+
+
+def test_adding_an_algorithm(followed: Followed) -> None:
+    run = followed("adding-an-algorithm.md") / "run"
+    assert read(run / "run.json")["status"] == "finished"
+    assert read(run / "plan.json")["algorithm"] == "filtered-sft"
+
+
+def test_adding_an_evaluator(followed: Followed) -> None:
+    run = followed("adding-an-evaluator.md") / "run"
+    assert read(run / "run.json")["status"] == "finished"
+    measured = lines(run / "evaluation.jsonl")
     assert {line["when"] for line in measured} == {"before", "during", "after"}
     assert {line["name"] for line in measured} == {"numeric"}
 
 
-def test_adding_an_algorithm(tmp_path: Path, environment: dict[str, str]) -> None:
-    follow("adding-an-algorithm.md", tmp_path, environment)
-    assert status(tmp_path) == "finished"
-    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
-    assert plan["algorithm"] == "filtered-sft"
-
-
-def test_adding_a_backend(tmp_path: Path, environment: dict[str, str]) -> None:
-    follow("adding-a-backend.md", tmp_path, environment)
-    assert status(tmp_path) == "finished"
-    trained = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
-    assert trained["intermediate_size"] == 96
-
-
-@pytest.mark.parametrize("page", sorted(path.name for path in PAGES.glob("*.md")))
-def test_every_page_is_followed(page: str) -> None:
-    assert f"test_{page.removesuffix('.md').replace('-', '_')}" in globals()
+@pytest.mark.parametrize("page", [page.stem for page in PAGES])
+def test_every_page_has_its_test(page: str) -> None:
+    assert f"test_{page.replace('-', '_')}" in globals()
