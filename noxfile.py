@@ -31,7 +31,7 @@ EVERYTHING_BUT_UNSLOTH = (f"{CORE}[testing]", TRL, f"{REWARDS}[math]", EVAL)
 SUITES = {
     "core": (
         (f"{CORE}[testing]",),
-        ("hypothesis", "selenium"),  # selenium drives the browser that opens a run's report
+        ("hypothesis", "numpy", "selenium"),  # selenium opens a report in a browser
         ("tests/core",),
     ),
     "rewards": (
