@@ -25,7 +25,7 @@ UNSLOTH = "./aligntune-unsloth"
 REWARDS = "./aligntune-rewards"
 EVAL = "./aligntune-eval"
 DISTRIBUTIONS = (CORE, TRL, UNSLOTH, REWARDS, EVAL)
-EVERYTHING_BUT_UNSLOTH = (f"{CORE}[testing]", TRL, f"{REWARDS}[math]", EVAL)
+EVERYTHING_BUT_UNSLOTH = (f"{CORE}[testing]", f"{TRL}[tensorboard]", f"{REWARDS}[math]", EVAL)
 
 # Which distributions an environment holds, what its tests need besides, and which folders it runs.
 SUITES = {

@@ -121,7 +121,7 @@ BAD: dict[str, tuple[str, str]] = {
     "unused value": ("packing: true", "c.yaml:5:1: train.packing: True would not be used"),
     "unknown reward": ("rewards: [prais]", "did you mean 'praise'?"),
     "unknown evaluator": ("evaluation: {evaluators: [moood]}", "did you mean 'mood'?"),
-    "absent backend": ("backend: trl", "pip install aligntune-trl"),
+    "absent backend": ("backend: trl", "aligntune-trl"),
     "unusable backend": ("backend: absent", "no-such-package is not installed"),
     "broken YAML": ("train: [1", "this is not YAML"),
 }

@@ -118,7 +118,7 @@ def test_max_samples_takes_the_first_rows(plugins: Plugins) -> None:
 @pytest.mark.parametrize(
     ("evaluators", "error", "said"),
     [
-        (["perplexity"], NotRegisteredError, "pip install aligntune-eval"),
+        (["perplexity"], NotRegisteredError, "aligntune-eval"),
         (["coumt"], NotRegisteredError, "did you mean 'count'"),
         ([{"type": "count", "params": {"facto": 2}}], EvaluationError, "did you mean 'factor'"),
         (

@@ -97,7 +97,7 @@ def test_use_unsloth_asks_for_it_and_contradicts_another_backend() -> None:
     ("more", "error", "says"),
     [
         ({"algorithm": "toy-slt"}, NotRegisteredError, "did you mean 'toy-sft'"),
-        ({"algorithm": "grpo"}, NotRegisteredError, "pip install aligntune-trl"),
+        ({"algorithm": "grpo"}, NotRegisteredError, "aligntune-trl"),
         ({"rewards": ["prais"]}, NotRegisteredError, "did you mean 'praise'"),
         ({"rewards": ["praise"]}, ConfigError, "toy-sft does not learn from rewards"),
         ({"algorithm": "toy-rl"}, ConfigError, "none is set"),

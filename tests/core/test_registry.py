@@ -10,7 +10,7 @@ import pytest
 from aligntune.errors import ConflictError, NotRegisteredError, PluginError
 from aligntune.facts import AlgorithmFacts, RewardFacts
 from aligntune.plugins import Plugins
-from aligntune.registry import RUNTIME_OWNER, Entry, Owner, Registry, import_target
+from aligntune.registry import RUNTIME_OWNER, Entry, Owner, Registries, Registry, import_target
 
 MINE = Owner("mine", "my-rewards", "1.0")
 THEIRS = Owner("theirs", "their-rewards", "2.0")
@@ -145,3 +145,10 @@ def test_a_target_that_cannot_be_imported_names_who_said_it(
 
 def test_a_target_that_is_no_string_is_itself() -> None:
     assert import_target(len, "somebody") is len
+
+
+def test_a_provider_that_is_there_and_silent_is_no_reason_to_install_it() -> None:
+    said = Registries().backends.missing("trl", {"aligntune-trl": "plugin 'trl' is disabled"})
+    assert "plugin 'trl' is disabled" in said
+    assert "pip install" not in said
+    assert "pip install aligntune-trl" in Registries().backends.missing("trl")

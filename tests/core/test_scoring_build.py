@@ -95,7 +95,7 @@ def test_a_configuration_of_ours_is_what_it_takes(plugins: Plugins) -> None:
     ("setting", "error", "says"),
     [
         (Setting("tims"), NotRegisteredError, "unknown reward 'tims'; did you mean 'times'"),
-        (Setting("accuracy"), NotRegisteredError, "pip install aligntune-rewards"),
+        (Setting("accuracy"), NotRegisteredError, "aligntune-rewards"),
         (Setting("time"), NotRegisteredError, "did you mean"),
         (Setting("broken"), PluginError, "reward 'broken' of mine 1.0 points at"),
         (Setting("heavy"), UnavailableError, r'no-such-package>=2.*: pip install "mine\[heavy\]"'),

@@ -222,7 +222,9 @@ def test_samples_have_their_reward_breakdown(finished: Finished, read_jsonl: Any
     if finished.kind == "sft":
         assert not (finished.path / "samples.jsonl").exists()
         return
-    samples = read_jsonl(finished.path / "samples.jsonl")
+    written = read_jsonl(finished.path / "samples.jsonl")
+    assert {s["step"] for s in written if s.get("evaluation")} == {0, STEPS}
+    samples = [sample for sample in written if not sample.get("evaluation")]
     assert {sample["step"] for sample in samples} == set(range(1, STEPS + 1))
     for sample in samples:
         parts = sample["rewards"]

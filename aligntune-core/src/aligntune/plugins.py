@@ -305,12 +305,15 @@ class Plugins:
 
     def missing(self, registry: Registry[Any], name: str) -> str:
         """The message for a name that is not there, with the plugins that failed or are off."""
-        silent = [
-            f"plugin {r.owner.name!r} of {r.owner} is {r.status} ({r.reason})"
-            for r in self.records
-            if r.status != "loaded"
-        ]
-        return registry.missing(name, f"note: {'; '.join(silent)}" if silent else "")
+        silent: dict[str, str] = {}
+        for record in self.records:
+            if record.status == "loaded":
+                continue
+            owner = record.owner
+            why = f"plugin {owner.name!r} of {owner} is {record.status} ({record.reason})"
+            known = silent.get(owner.distribution)
+            silent[owner.distribution] = f"{known}; {why}" if known else why
+        return registry.missing(name, silent)
 
 
 def _refuse_unmarked(module: Any) -> None:

@@ -8,8 +8,9 @@ declared alias. Two owners of one name stay reachable as `owner:name`; the bare 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from aligntune.errors import (
@@ -143,7 +144,7 @@ class Registry(Generic[F]):
             and (bare == entry.name or bare in getattr(entry.facts, "aliases", ()))
         ]
 
-    def get(self, name: str, *, backend: str | None = None, notes: str = "") -> Entry[F]:
+    def get(self, name: str, *, backend: str | None = None) -> Entry[F]:
         """Return the entry called `name` (for algorithms: on `backend`).
 
         Raises:
@@ -154,7 +155,7 @@ class Registry(Generic[F]):
         if backend is not None:
             found = [entry for entry in found if _variant(entry) == backend]
         if not found:
-            raise NotRegisteredError(self.missing(name, notes))
+            raise NotRegisteredError(self.missing(name))
         if len(found) > 1:
             same = len({entry.qualified for entry in found}) < len(found)
             names = [f"{e.owner.distribution}:{e.name}" if same else e.qualified for e in found]
@@ -166,25 +167,30 @@ class Registry(Generic[F]):
             )
         return found[0]
 
-    def missing(self, name: str, notes: str = "") -> str:
-        """The message for a name that is not there."""
+    def missing(self, name: str, silent: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The message for a name that is not there.
+
+        `silent`: installed distributions that provide nothing -> why, in words.
+        """
         known: list[str] = self.names()
         bare = name.rpartition(":")[2]
         parts = [f"unknown {self.kind} {name!r}"]
-        install = [d for d, names in PROVIDERS[self.kind].items() if bare in names]
+        brings = [d for d, names in PROVIDERS[self.kind].items() if bare in names]
+        install = [distribution for distribution in brings if distribution not in silent]
         close = did_you_mean(
             bare, {*known, *(n for ns in PROVIDERS[self.kind].values() for n in ns)}
         )
         if install:
             parts.append(f"it comes with {install[0]}: pip install {install[0]}")
-        elif close:
+        elif close and not brings:
             parts.append(close)
+        parts.extend(silent[distribution] for distribution in brings if distribution in silent)
         parts.append(f"available: {', '.join(known)}" if known else f"no {self.kind} is installed")
-        if not known and not install:
-            brings = " or ".join(f"pip install {d}" for d in PROVIDERS[self.kind])
-            parts.append(brings)
+        if not known and not brings:
+            parts.append(" or ".join(f"pip install {d}" for d in PROVIDERS[self.kind]))
+        notes = [why for distribution, why in silent.items() if distribution not in brings]
         if notes:
-            parts.append(notes)
+            parts.append(f"note: {'; '.join(notes)}")
         return "; ".join(parts)
 
 

@@ -48,17 +48,25 @@ class SamplesCallback(TrainerCallback):
     def __init__(self, run: RunDirectory, scorer: Scorer) -> None:
         self.run = run
         self.scorer = scorer
+        self.written = 0
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        if "loss" in (kwargs.get("logs") or {}):
+            self._write(state)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step > self.written:  # a run that ends between two logs
+            self._write(state)
+
+    def _write(self, state: TrainerState) -> None:
         last = self.scorer.last
-        if (
-            last is None
-            or not state.is_world_process_zero
-            or "loss" not in (kwargs.get("logs") or {})
-        ):
+        if last is None or not state.is_world_process_zero:
             return
+        self.written = state.global_step
         for index in range(min(SAMPLES_PER_LOG, len(last.texts))):
             sample = {
                 "step": state.global_step,

@@ -156,6 +156,8 @@ def _root_value(path: str, written: str, value: Any, where: Origin, found: list[
         return
     if value is None and path in _LISTS:
         value = []
+    if path in _LISTS and isinstance(value, str):  # as a flag gives it: names with commas
+        value = [name.strip() for name in value.split(",") if name.strip()]
     if path in _LISTS and isinstance(value, (list, tuple)):
         found.append(Setting(path, [], where(written), written))
         for index, item in enumerate(value):

@@ -101,7 +101,7 @@ class ParameterTable:
         head = generic.partition(".")[0]
         if generic in self.uses:
             return self.uses[generic]
-        if head == "eval_datasets":
+        if head == "eval_datasets" and "." in generic:
             return self.use("datasets" + generic.removeprefix("eval_datasets"))
         return self.uses.get(f"{head}.*", Refused("this algorithm does not use it on this backend"))
 
@@ -126,6 +126,7 @@ CORE_USES: dict[str, Use] = {
     "datasets.processing_batched": Ours(f"{_DATA}: how processing_fn is called"),
     "datasets.processing_fn_kwargs": Ours(f"{_DATA}: arguments of processing_fn"),
     "datasets.dataset_num_proc": Ours(f"{_DATA}: processes of Dataset.map"),
+    "eval_datasets.*": Ours(f"{_DATA}: the rows that are evaluated on"),
     "evaluation.*": Ours("aligntune.evaluation"),
     "logging.output_dir": Ours("the run directory"),
     "logging.run_name": Ours("name in the run directory, the report and trackers"),
