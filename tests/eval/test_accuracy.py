@@ -105,7 +105,7 @@ def test_a_reward_sees_what_it_sees_in_training(measure: Measure, plugins: Plugi
 def test_an_absent_verifier_says_what_brings_it(make_context: MakeContext) -> None:
     context = make_context([{"prompt": "a", "answer": "b"}])
     empty = Plugins(Switches(only=frozenset()))
-    with pytest.raises(NotRegisteredError, match="pip install aligntune-rewards"):
+    with pytest.raises(NotRegisteredError, match="aligntune-rewards"):
         Accuracy().prepare(context.rows, context.settings, empty)
 
 

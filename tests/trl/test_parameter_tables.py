@@ -107,6 +107,7 @@ OTHER: dict[str, Any] = {
     "train.rollout_batch_size": 16,
     "train.num_generations": 4,
     "train.per_device_batch_size": 4,
+    "train.per_device_eval_batch_size": 16,
 }
 NEEDED: dict[str, Any] = {
     "model_name": "m",

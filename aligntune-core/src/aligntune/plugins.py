@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import pluggy
-from packaging.requirements import Requirement
-from packaging.version import Version
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
 from stevedore.extension import Extension, ExtensionManager
 
 from aligntune import hookspecs
@@ -201,7 +201,13 @@ class Plugins:
                 continue
             if (off := self.switches.reason_off(owner)) is not None:
                 new.append(PluginRecord(owner, "disabled", off))
-            elif (clash := _incompatible(ep)) is not None:
+                continue
+            try:
+                clash = _incompatible(ep)
+            except (InvalidRequirement, InvalidVersion) as broken:
+                new.append(PluginRecord(owner, "failed", f"its metadata is broken: {broken}"))
+                continue
+            if clash is not None:
                 new.append(PluginRecord(owner, "incompatible", clash))
             else:
                 admitted.append((ep, owner))
@@ -325,12 +331,21 @@ def _refuse_unmarked(module: Any) -> None:
             raise PluginError(f"{name} is not marked with @hookimpl (aligntune.hookimpl)")
 
 
+def _named(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    """Name and version of a distribution; a half-removed one has no metadata that says them."""
+    if dist is None:
+        return "unknown", ""
+    metadata = dist.metadata
+    said = {key: metadata[key] for key in ("Name", "Version") if key in metadata}
+    return said.get("Name", "unknown"), said.get("Version", "")
+
+
 def _installed() -> list[tuple[importlib.metadata.EntryPoint, Owner]]:
     """Every entry point of the group with its distribution, from live metadata, sorted by name."""
     found: dict[tuple[str, str, str], tuple[importlib.metadata.EntryPoint, Owner]] = {}
     for ep in importlib.metadata.entry_points(group=GROUP):
         dist = ep.dist
-        name, version = (dist.name, dist.version) if dist is not None else ("unknown", "")
+        name, version = _named(dist)
         # The same distribution can be listed twice when two folders of sys.path hold it.
         found.setdefault((ep.name, normalised(name), ep.value), (ep, Owner(ep.name, name, version)))
     return [found[key] for key in sorted(found)]
@@ -381,11 +396,18 @@ def configure(
         PluginError: with `strict`, on the first plugin that fails or is incompatible.
     """
     global _current  # noqa: PLW0603 (one set of plugins per process)
+    _current = switched(only, without, strict)
+    return _current
+
+
+def switched(
+    only: Iterable[str] | None = None, without: Iterable[str] = (), strict: bool = False
+) -> Plugins:
+    """The same for one run alone: those of the process stay as they are."""
     fresh = Plugins(Switches.make(only, without, strict))
     if _current is not None:
         for old, new in zip(_current.registries.all(), fresh.registries.all(), strict=True):
             for entry in old:
                 if entry.owner is RUNTIME_OWNER:
                     new.add(entry)
-    _current = fresh
-    return _current
+    return fresh

@@ -46,11 +46,7 @@ class TRLBackend:
         """Nothing to prepare: TRL patches no other library."""
 
     def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Policy:
-        """Say how TRL is to load the policy.
-
-        Raises:
-            ConfigError: if the model is a folder that is not there.
-        """
+        """Say how TRL is to load the policy."""
         config = plan.config
         lora = argument_values(plan, "LoraConfig")
         peft = None
@@ -60,19 +56,20 @@ class TRLBackend:
             peft = LoraConfig(task_type="CAUSAL_LM", **lora)
         init_kwargs = {
             **config.model.model_init_kwargs,
-            "dtype": torch_dtype(config.model.precision),
+            "dtype": torch_dtype(config.model.precision, trained=not config.model.peft_enabled),
             "trust_remote_code": config.model.trust_remote_code,
             **argument_values(plan, "model_init_kwargs"),
         }
         return Policy(config.model.name_or_path, tokenizer, init_kwargs, peft)
 
 
-def torch_dtype(precision: PrecisionType) -> str:
-    """The dtype of the weights.
+def torch_dtype(precision: PrecisionType, *, trained: bool) -> str:
+    """The dtype of the weights: float32 for those that are trained, under autocast to `precision`.
 
-    fp16 trains float32 weights under autocast: a gradient scaler cannot unscale float16 gradients.
+    A small update of a bfloat16 weight is rounded away, and a gradient scaler cannot unscale
+    float16 gradients. The frozen base of an adapter is loaded in bfloat16 where that is asked for.
     """
-    return "bfloat16" if precision is PrecisionType.BF16 else "float32"
+    return "bfloat16" if precision is PrecisionType.BF16 and not trained else "float32"
 
 
 def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrainedTokenizerBase:
@@ -95,6 +92,10 @@ def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrained
         )
     except (OSError, ValueError, KeyError) as error:
         raise model_error(plan, error) from error
+    if not tokenizer("a")["input_ids"]:  # transformers makes up an empty one where none is
+        where = plan.config.origins.get("model.name_or_path", "")
+        message = f"{model.name_or_path!r} brings no tokenizer"
+        raise ConfigError(Problem("model.name_or_path", message, where, "save one beside it"))
     if plan.config.chat_template is not None:
         tokenizer.chat_template = plan.config.chat_template
     if tokenizer.pad_token is None:
@@ -116,6 +117,18 @@ def check_model_path(plan: Plan) -> None:
     where = plan.config.origins.get("model.name_or_path", "")
     if not path.exists():
         raise ConfigError(Problem("model.name_or_path", f"there is no folder {name!r}", where))
+    if name.startswith("~"):
+        message = f"{name!r}: write the path of the folder in full"
+        raise ConfigError(Problem("model.name_or_path", message, where))
+    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
+        raise ConfigError(
+            Problem(
+                "model.name_or_path",
+                f"{name!r} is a LoRA adapter, and a run starts from a whole model",
+                where,
+                "merge it into its base first (peft: `merge_and_unload`), and name that folder",
+            )
+        )
     if not (path / "config.json").is_file():
         raise ConfigError(
             Problem("model.name_or_path", f"{name!r} holds no model: config.json is missing", where)

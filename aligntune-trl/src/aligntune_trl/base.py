@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+from safetensors import SafetensorError
+
 from aligntune.core.trainer_base import TrainerBase
 from aligntune.data import Prepared, prepare
-from aligntune.errors import AlignTuneError, ConfigError, RunError
+from aligntune.errors import AlignTuneError, ConfigError, DataError, PluginError, RunError
 from aligntune.evaluation import EvaluationSettings
 from aligntune.evaluation import Prepared as Measurement
 from aligntune.evaluation import prepare as prepare_evaluation
@@ -23,6 +26,7 @@ from aligntune.hardware import Hardware
 from aligntune.redact import redact
 from aligntune.run import RunDirectory
 from aligntune.run.recorded import recorded
+from aligntune.run.starting import refuse_another_run, refuse_inputs_inside
 from aligntune_trl.arguments import trainer_arguments
 from aligntune_trl.backend import Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
@@ -42,6 +46,16 @@ if TYPE_CHECKING:
 __all__ = ["TRLTrainer"]
 
 logger = logging.getLogger("aligntune")
+
+# What libraries raise for settings that do not fit, and for broken weights and templates.
+SETUP_ERRORS = (
+    ValueError,
+    TypeError,
+    ImportError,
+    RuntimeError,
+    TemplateError,
+    SafetensorError,
+)
 
 
 class TRLTrainer(TrainerBase):
@@ -65,6 +79,7 @@ class TRLTrainer(TrainerBase):
         self._measurement: Measurement | None = None
         self._progress = ProgressCallback()
         self._training = False
+        self._begun = False
 
     @abstractmethod
     def make_trainer(
@@ -79,6 +94,12 @@ class TRLTrainer(TrainerBase):
         self.data = prepare(self.config.datasets, contract, keep_columns=keep)
         if self.config.eval_datasets:
             self.eval_data = prepare(self.config.eval_datasets, contract, keep_columns=True)
+            shapes = self.data.reports[0].shape, self.eval_data.reports[0].shape
+            if shapes[0] != shapes[1]:
+                raise DataError(
+                    f"rows to train on have {shapes[0]}, and rows to evaluate on {shapes[1]}: "
+                    "give both one shape"
+                )
         self._measurement = self._prepare_measurement()
 
     def setup(self) -> Trainer:
@@ -101,7 +122,7 @@ class TRLTrainer(TrainerBase):
             raise
         except OSError as error:
             raise model_error(self.plan, error) from error
-        except (ValueError, TypeError, ImportError) as error:
+        except SETUP_ERRORS as error:
             raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
         # The model is loaded, and the arguments are written into every checkpoint and log.
         written: Any = trainer.args
@@ -119,7 +140,7 @@ class TRLTrainer(TrainerBase):
         return trainer
 
     def _callbacks(self) -> list[Any]:
-        callbacks: list[Any] = [MetricsCallback(self.run)]
+        callbacks: list[Any] = [MetricsCallback(self.run, lambda: self._training)]
         if not self.config.logging.disable_tqdm:
             callbacks.append(self._progress)
         if self._measurement is not None:
@@ -127,13 +148,28 @@ class TRLTrainer(TrainerBase):
         brought = self.plan.plugins.call(
             "aligntune_trainer_callbacks", plan=self.plan, run=self.run
         )
-        return [*callbacks, *(callback for some in brought for callback in some)]
+        for some in brought:
+            if not isinstance(some, (list, tuple)):
+                raise PluginError(
+                    "aligntune_trainer_callbacks returns a list of callbacks; a plugin returned "
+                    f"a {type(some).__name__}"
+                )
+            callbacks.extend(some)
+        return callbacks
 
     def train(self, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
         """Train, evaluate, and leave a complete run directory."""
         logging.getLogger("aligntune").setLevel(self.config.logging.log_level)
+        if self._begun:  # a run starts from the model as it lies on disk
+            self.trainer = None
+        if overwrite:  # what is to be replaced stays until this run is known to start
+            refuse_inputs_inside(self.run, self.config)
+            self.setup()
+        if resume:
+            refuse_another_run(self.run, self.plan)
         self.run = RunDirectory.create(self.run.path, overwrite=overwrite, resume=resume)
         checkpoint = self.run.last_checkpoint() if resume else None
+        self._begun = True
         with recorded(self.run, self.plan):
             trainer = self.setup()
             if checkpoint is not None:
@@ -152,9 +188,8 @@ class TRLTrainer(TrainerBase):
             self.save_model()
         return self.run
 
-    def _measure_during(self) -> None:
-        if self._training:
-            self.measure("during")
+    def _measure_during(self) -> list[Metric]:
+        return self.measure("during") if self._training else []
 
     def _prepare_measurement(self) -> Measurement | None:
         """Resolve the evaluators and check the rows for them, before any model loads."""
@@ -221,6 +256,8 @@ class TRLTrainer(TrainerBase):
         """
         from aligntune_trl.generation import complete
 
+        if isinstance(prompts, str):
+            raise ConfigError(f"predict takes a list of prompts, not the one string {prompts!r}")
         trainer = self.setup()
         model = trainer.accelerator.unwrap_model(trainer.model)
         return complete(model, self.tokenizer, prompts, **generation)

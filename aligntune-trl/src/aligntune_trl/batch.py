@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_checkpoints",
+    "check_eval_groups",
     "check_groups",
     "check_lengths",
     "check_processes",
@@ -24,6 +25,7 @@ __all__ = [
     "default_save_interval",
     "grpo_lines",
     "prompt_limit",
+    "prompts_per_generation",
     "sft_lines",
 ]
 
@@ -91,6 +93,18 @@ def check_groups(config: RunConfig) -> Iterable[Problem]:
         )
 
 
+def check_eval_groups(config: RunConfig) -> Iterable[Problem]:
+    """Evaluation generates whole groups too."""
+    train = config.train
+    group, batch = train.num_generations, train.per_device_eval_batch_size
+    if train.eval_strategy != "no" and group and batch % group:
+        yield Problem(
+            "train.per_device_eval_batch_size",
+            f"groups of {group} do not divide an evaluation batch of {batch}",
+            hint=f"use a multiple of {group}",
+        )
+
+
 def prompt_limit(config: RunConfig) -> int | None:
     """The longest prompt, in tokens, that leaves room for a completion; None for any length."""
     train, whole = config.train, config.model.max_seq_length
@@ -109,6 +123,11 @@ def check_lengths(config: RunConfig) -> Iterable[Problem]:
             f"of {config.train.max_completion_length}",
             hint="raise it, or lower `train.max_completion_length`",
         )
+
+
+def prompts_per_generation(config: RunConfig) -> int:
+    """Different prompts that are completed at once."""
+    return _rollout(config) // (config.train.num_generations or 1)
 
 
 def _cycle(config: RunConfig) -> int:

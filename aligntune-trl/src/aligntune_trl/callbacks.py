@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
+    from aligntune.evaluation import Metric
     from aligntune.run import RunDirectory
     from aligntune.scoring import Scorer
 
@@ -30,14 +31,15 @@ SAMPLES_PER_LOG = 4
 class MetricsCallback(TrainerCallback):
     """Appends every log of the trainer to metrics.jsonl."""
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, training: Callable[[], bool]) -> None:
         self.run = run
+        self.training = training
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         logs = kwargs.get("logs") or {}
-        if state.is_world_process_zero:
+        if state.is_world_process_zero and self.training():
             line = {"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs}
             self.run.append_jsonl(self.run.metrics, line)
 
@@ -102,13 +104,15 @@ def write_samples(run: RunDirectory, step: int, samples: Sequence[Mapping[str, A
 class EvaluationCallback(TrainerCallback):
     """Runs the configured evaluators whenever the trainer evaluates during training."""
 
-    def __init__(self, measure: Callable[[], Any]) -> None:
+    def __init__(self, measure: Callable[[], list[Metric]]) -> None:
         self.measure = measure
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self.measure()
+        # The trainer chooses the best checkpoint among the metrics of this evaluation.
+        for metric in self.measure():
+            kwargs["metrics"][f"eval_{metric.name}"] = metric.value
 
 
 class ProgressCallback(TrainerCallback):

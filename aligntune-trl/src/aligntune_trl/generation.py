@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 __all__ = ["complete", "prompt_length"]
 
 
-def prompt_length(tokenizer: PreTrainedTokenizerBase, prompt: Any) -> int:
+def prompt_length(
+    tokenizer: PreTrainedTokenizerBase, prompt: Any, template_arguments: Mapping[str, Any]
+) -> int:
     """The tokens of a prompt (a string, or chat messages) as the model is given it."""
     if isinstance(prompt, str):
         return len(tokenizer(prompt)["input_ids"])
     encoded: Any = tokenizer.apply_chat_template(
-        prompt, add_generation_prompt=True, return_dict=True
+        prompt, add_generation_prompt=True, return_dict=True, **template_arguments
     )
     return len(encoded["input_ids"])
 

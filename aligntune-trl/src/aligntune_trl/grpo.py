@@ -11,7 +11,7 @@ from aligntune.scoring import Scorer, build_scorer
 from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
-from aligntune_trl.batch import prompt_limit
+from aligntune_trl.batch import prompt_limit, prompts_per_generation
 from aligntune_trl.callbacks import SamplesCallback
 from aligntune_trl.generation import prompt_length
 
@@ -37,12 +37,22 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
     padding_side = "left"
     scorer: Scorer
 
+    @property
+    def template_arguments(self) -> dict[str, Any]:
+        return {"enable_thinking": self.config.train.enable_thinking}
+
     def prepare_data(self) -> None:
         super().prepare_data()
         assert self.data is not None
         columns = self.data.rows.column_names
         self.scorer = build_scorer(self.config.rewards, self.plan.plugins, columns)
         self.data.rows = self._short_enough(self.data.rows)
+        needed = prompts_per_generation(self.config)
+        if len(self.data.rows) < needed:
+            raise DataError(
+                f"{len(self.data.rows)} prompts are fewer than the {needed} that are completed at "
+                "once; lower `train.per_device_batch_size`, or bring more rows"
+            )
 
     def _short_enough(self, rows: Dataset) -> Dataset:
         """Leave out prompts that are longer than allowed, and say how many.
@@ -55,7 +65,7 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             return rows
 
         def fits(prompt: Any) -> bool:
-            return prompt_length(self.tokenizer, prompt) <= limit
+            return prompt_length(self.tokenizer, prompt, self.template_arguments) <= limit
 
         kept = rows.filter(fits, input_columns="prompt")
         if len(kept) < len(rows):
@@ -83,8 +93,7 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             "use_bias_correction_kl": False,
             "remove_unused_columns": False,
         }
-        if self.config.train.enable_thinking:
-            arguments["chat_template_kwargs"] = {"enable_thinking": True}
+        arguments["chat_template_kwargs"] = self.template_arguments
         return trl.GRPOTrainer(
             model=policy.model,
             reward_funcs=[self.scorer],  # type: ignore[list-item]

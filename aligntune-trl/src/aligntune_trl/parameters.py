@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.enums import PrecisionType
 from aligntune.plan.parameters import CORE_USES, Ours, ParameterTable, Refused, To, Use, When
-from aligntune_trl import batch
+from aligntune_trl import batch, checking
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
@@ -170,7 +170,22 @@ def _loggers(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | 
     return None
 
 
+def _no_ratio(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    if "warmup_steps" in config.train.model_fields_set:
+        return 0.0, "`train.warmup_steps` is set"
+    return None
+
+
+def _better(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    metric = config.train.metric_for_best_model
+    if metric is None or metric.endswith("loss"):
+        return None
+    return True, f"{metric} is no loss"
+
+
 _BENDS = (
+    ("train.warmup_ratio", _no_ratio),
+    ("train.greater_is_better", _better),
     ("model.precision", _precision),
     ("train.eval_strategy", _no_evaluation),
     ("train.load_best_model_at_end", _no_best),
@@ -189,7 +204,7 @@ def sft_table(model: dict[str, Use]) -> ParameterTable:
         "train.group_by_length": Ours("SFTConfig.train_sampling_strategy"),
         "rewards.*": Refused("SFT does not learn from rewards"),
     }
-    checks = (batch.check_checkpoints, batch.check_processes)
+    checks = (*checking.checks(checking.SFT_LOSSES), batch.check_checkpoints, batch.check_processes)
     return ParameterTable(uses, _BENDS, checks, batch.sft_lines)
 
 
@@ -223,7 +238,9 @@ def grpo_table(model: dict[str, Use]) -> ParameterTable:
         *_BENDS,
     )
     checks = (
+        *checking.checks(checking.GRPO_LOSSES),
         batch.check_groups,
+        batch.check_eval_groups,
         batch.check_lengths,
         batch.check_resumable,
         batch.check_checkpoints,

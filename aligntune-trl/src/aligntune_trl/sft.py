@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import SFTTrainerBase
+from aligntune.errors import DataError
 from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 __all__ = ["SFTTrainer"]
+
+logger = logging.getLogger("aligntune")
 
 
 class SFTTrainer(TRLTrainer, SFTTrainerBase):
@@ -30,7 +34,7 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
             arguments["train_sampling_strategy"] = "group_by_length"
         columns = self.data.rows.column_names
         eval_rows = None if self.eval_data is None else self.eval_data.rows.select_columns(columns)
-        return trl.SFTTrainer(
+        trainer = trl.SFTTrainer(
             model=policy.model,
             args=build_config(trl.SFTConfig, arguments),
             train_dataset=self.data.rows,
@@ -39,3 +43,21 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
             peft_config=policy.peft,
             callbacks=callbacks,
         )
+        if not self.config.train.packing:
+            kept: Any = trainer.train_dataset
+            self._report_cut(len(self.data.rows), len(kept))
+        return trainer
+
+    def _report_cut(self, given: int, kept: int) -> None:
+        """TRL leaves out rows of which nothing to train on is left once they are cut.
+
+        Raises:
+            DataError: if none is left.
+        """
+        if kept == given:
+            return
+        limit = self.config.model.max_seq_length
+        said = f"of {given - kept} of {given} rows nothing to train on fits into {limit} tokens"
+        if kept == 0:
+            raise DataError(f"{said}; raise `model.max_seq_length`")
+        logger.warning("%s: they are left out", said)

@@ -59,7 +59,9 @@ class UnslothBackend:
         model, _ = FastLanguageModel.from_pretrained(
             model_name=settings.name_or_path,
             max_seq_length=settings.max_seq_length or 2048,
-            dtype=getattr(torch, torch_dtype(settings.precision)),
+            dtype=getattr(
+                torch, torch_dtype(settings.precision, trained=not settings.peft_enabled)
+            ),
             load_in_4bit=False,
             load_in_8bit=False,
             full_finetuning=not settings.peft_enabled,

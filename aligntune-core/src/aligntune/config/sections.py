@@ -60,10 +60,18 @@ class ModelConfig(Section):
     """Which bias vectors train beside the LoRA matrices."""
     trust_remote_code: bool = setting(False)
     """Run Python code that comes with the model. Only for models whose code you have read."""
+
     use_unsloth: bool = setting(False)
     """The same as `backend: unsloth`."""
     model_init_kwargs: dict[str, Any] = setting({})
     """Further arguments of the model's `from_pretrained`."""
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if isinstance(value, str) and "," in value:
+            return [name.strip() for name in value.split(",") if name.strip()]
+        return value
 
 
 class DatasetConfig(Section):

@@ -1,8 +1,8 @@
 """What every trainer can do, whatever its backend. A backend subclasses one of these.
 
 A trainer is made from a plan and loads nothing before `train`, `evaluate`, `predict` or
-`save_model` is called, in this order: rewards are resolved, data is read and checked, and only then
-the model loads.
+`save_model` is called, in this order: the tokenizer is loaded, data and rewards are read and
+checked, and only then the model loads.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def _plugins_for(config: RunConfig) -> Plugins:
     asked = config.plugins
     if asked.only is None and not asked.without and not asked.strict:
         return plugins_module.get()
-    return plugins_module.configure(asked.only, asked.without, asked.strict)
+    return plugins_module.switched(asked.only, asked.without, asked.strict)
 
 
 def _copy(config: RunConfig) -> RunConfig:

@@ -1,0 +1,154 @@
+"""Mistakes that a trainer answers before it trains, and what it does not lose on the way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aligntune import create_rl_trainer, create_sft_trainer
+from aligntune.errors import ConfigError, DataError, RunError
+from aligntune.testing import addition_rows, make_model, write_jsonl
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mistakes")
+    make_model(folder / "model")
+    write_jsonl(folder / "rows.jsonl", addition_rows(16))
+    return folder
+
+
+@pytest.fixture
+def settings(folder: Path, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "model_name": str(folder / "model"),
+        "dataset_name": str(folder / "rows.jsonl"),
+        "backend": "trl",
+        "output_dir": str(tmp_path / "run"),
+        "precision": "fp32",
+        "max_steps": 1,
+        "loggers": "none",
+        "logging_steps": 1,
+    }
+
+
+def first_loss(run: Any) -> float:
+    return json.loads(run.metrics.read_text().splitlines()[0])["loss"]
+
+
+def test_overwriting_loses_nothing_to_a_run_that_cannot_start(settings: dict[str, Any]) -> None:
+    run = create_sft_trainer(**settings).train()
+    with pytest.raises(DataError, match="there is no such file"):
+        create_sft_trainer(**settings | {"dataset_name": "./no.jsonl"}).train(overwrite=True)
+    assert (run.model / "model.safetensors").is_file()
+    with pytest.raises(RunError, match="would be overwritten"):
+        create_sft_trainer(**settings | {"model_name": str(run.model)}).train(overwrite=True)
+    assert (run.model / "model.safetensors").is_file()
+
+
+def test_a_second_run_starts_from_the_model_on_disk(settings: dict[str, Any]) -> None:
+    settings |= {"learning_rate": 0.1, "eval_dataset": settings["dataset_name"]}
+    trainer = create_sft_trainer(**settings)
+    trainer.evaluate()
+    loss = first_loss(trainer.train())
+    assert first_loss(trainer.train(overwrite=True)) == loss
+
+
+def test_a_run_is_not_resumed_as_another_one(settings: dict[str, Any]) -> None:
+    create_sft_trainer(**settings).train()
+    changed = settings | {"learning_rate": 0.5, "max_steps": 2}
+    with pytest.raises(RunError, match=r"train.learning_rate: 1e-05 before, 0.5 now"):
+        create_sft_trainer(**changed).train(resume=True)
+    create_sft_trainer(**settings | {"max_steps": 2}).train(resume=True)
+
+
+def test_rows_that_do_not_fit_are_counted_and_none_left_is_an_error(
+    settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    create_sft_trainer(**settings, max_seq_length=6).setup()
+    assert "rows nothing to train on fits into 6 tokens: they are left out" in caplog.text
+    with pytest.raises(DataError, match="of 16 of 16 rows nothing to train on fits into 3 tokens"):
+        create_sft_trainer(**settings, max_seq_length=3).setup()
+
+
+def test_fewer_prompts_than_are_completed_at_once_are_no_run(settings: dict[str, Any]) -> None:
+    settings |= {"batch_size": 8, "num_generations": 4, "max_samples": 1}
+    trainer = create_rl_trainer(algorithm="grpo", rewards=[{"type": "length"}], **settings)
+    with pytest.raises(DataError, match="1 prompts are fewer than the 2"):
+        trainer.setup()
+
+
+@pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
+def test_weights_that_are_trained_are_float32_under_bf16(
+    settings: dict[str, Any], adapter: bool
+) -> None:
+    trainer = create_sft_trainer(**settings | {"precision": "bf16", "peft_enabled": adapter})
+    model = trainer.setup().model
+    assert trainer.trainer.args.bf16 is True
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
+    frozen = {p.dtype for p in model.parameters() if not p.requires_grad}
+    assert frozen == ({torch.bfloat16} if adapter else set())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"loss_type": "nlll"}, "is no loss of this algorithm"),
+        ({"eval_strategy": "steps"}, "there is no evaluation data"),
+        ({"evaluation": {"evaluators": ["perplexity"]}}, "there is no data to evaluate on"),
+        ({"model_init_kwargs": {"dtype": "bfloat16"}}, "it is set by `model.precision`"),
+        ({"warmup_steps": 5, "warmup_ratio": 0.2}, "both say how long the warmup is"),
+        ({"chat_template": "{% if %}"}, "cannot be set up"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    settings: dict[str, Any], folder: Path, given: dict[str, Any], says: str
+) -> None:
+    if "chat_template" in given:
+        given["dataset_name"] = str(write_jsonl(folder / "chat.jsonl", addition_rows(8, chat=True)))
+    with pytest.raises(ConfigError, match=says):
+        create_sft_trainer(**settings | given).setup()
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, 0.1), ({"warmup_steps": 0}, 0.0)])
+def test_a_warmup_that_was_set_to_none_is_none(
+    settings: dict[str, Any], given: dict[str, Any], expected: float
+) -> None:
+    assert create_sft_trainer(**settings, **given).setup().args.warmup_steps == expected
+
+
+def test_the_better_accuracy_is_the_higher_one(settings: dict[str, Any]) -> None:
+    given = {"eval_dataset": settings["dataset_name"], "metric_for_best_model": "eval_accuracy"}
+    train = create_sft_trainer(**settings, **given).config.train
+    assert train.greater_is_better is True
+
+
+def test_a_model_without_tokenizer_or_with_broken_weights_is_named(
+    settings: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    bare = shutil.copytree(folder / "model", tmp_path / "bare")
+    for file in bare.glob("*token*"):
+        file.unlink()
+    with pytest.raises(ConfigError, match="brings no tokenizer"):
+        create_sft_trainer(**settings | {"model_name": str(bare)}).setup()
+    broken = shutil.copytree(folder / "model", tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(ConfigError, match="cannot be set up"):
+        create_sft_trainer(**settings | {"model_name": str(broken)}).setup()
+
+
+def test_an_adapter_is_no_whole_model(settings: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is a LoRA adapter"):
+        create_sft_trainer(**settings | {"model_name": str(tmp_path / "adapter")}).setup()
+
+
+def test_predict_takes_a_list(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="not the one string '3"):
+        create_sft_trainer(**settings).predict("3+4=")
