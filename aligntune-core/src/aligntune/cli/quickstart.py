@@ -15,7 +15,7 @@ __all__ = ["run"]
 _SAID = {
     "untrained": "as it was made",
     "sft": "after SFT on a sloppy teacher",
-    "grpo": "after GRPO with the accuracy reward",
+    "grpo": "after GRPO on being right",
 }
 
 
