@@ -200,7 +200,8 @@ def sft_lines(config: RunConfig) -> list[str]:
     rows = train.per_device_batch_size * train.gradient_accumulation_steps
     return [
         (
-            f"each step trains on {_count(rows, 'row')}: {train.per_device_batch_size} per forward pass, "
+            f"each step trains on {_count(rows, 'row')}: "
+            f"{train.per_device_batch_size} per forward pass, "
             f"{_count(train.gradient_accumulation_steps, 'pass', 'passes')} accumulated"
         ),
         _length(config),
