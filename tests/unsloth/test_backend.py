@@ -87,6 +87,12 @@ def test_a_field_that_unsloth_would_not_use_is_refused() -> None:
         make_plan(load_config(given))
 
 
+def test_no_longest_sequence_is_refused_and_not_made_up() -> None:
+    given = {"model": "m", "dataset": "d", "backend": "unsloth", "max_seq_length": None}
+    with pytest.raises(ConfigError, match="for a longest sequence, and none is set"):
+        make_plan(load_config(given))
+
+
 @pytest.mark.parametrize(("table", "kind"), [(SFT, "sft"), (GRPO, "rl")], ids=["sft", "grpo"])
 def test_every_field_has_a_row_and_every_argument_exists(table, kind: str) -> None:
     given = {"model": "m", "datasets": ["d"], "eval_datasets": ["e"], "rewards": ["accuracy"]}

@@ -58,7 +58,7 @@ class UnslothBackend:
         checkpointing = settings.gradient_checkpointing
         model, _ = FastLanguageModel.from_pretrained(
             model_name=settings.name_or_path,
-            max_seq_length=settings.max_seq_length or 2048,
+            max_seq_length=settings.max_seq_length,
             dtype=getattr(
                 torch, torch_dtype(settings.precision, trained=not settings.peft_enabled)
             ),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from aligntune.plan.parameters import Ours, Refused, To, Use
+from aligntune.errors import Problem
+from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use
 from aligntune_trl.parameters import grpo_table, model_uses, sft_table
+
+if TYPE_CHECKING:
+    from aligntune.config import RunConfig
 
 __all__ = ["GRPO", "SFT"]
 
@@ -24,5 +30,15 @@ def _model_uses() -> dict[str, Use]:
     }
 
 
-SFT = sft_table(_model_uses())
-GRPO = grpo_table(_model_uses())
+def _check_length(config: RunConfig) -> Iterable[Problem]:
+    if config.model.max_seq_length is None:
+        message = "Unsloth loads a model for a longest sequence, and none is set"
+        yield Problem("model.max_seq_length", message, hint="set it, in tokens")
+
+
+def _checked(table: ParameterTable) -> ParameterTable:
+    return replace(table, checks=(*table.checks, _check_length))
+
+
+SFT = _checked(sft_table(_model_uses()))
+GRPO = _checked(grpo_table(_model_uses()))
