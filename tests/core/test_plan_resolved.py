@@ -64,6 +64,7 @@ def test_it_holds_what_the_run_uses_and_nothing_else() -> None:
         "per_device_batch_size": 2,
         "learning_rate": 1e-5,
         "seed": 42,
+        "use_trl": False,
         "loss_type": "nll",
     }
     assert values["model"]["precision"] == "fp32"

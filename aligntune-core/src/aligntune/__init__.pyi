@@ -16,6 +16,9 @@ from aligntune.config import (
     LoggingConfig as LoggingConfig,
 )
 from aligntune.config import (
+    MetaESConfig as MetaESConfig,
+)
+from aligntune.config import (
     ModelConfig as ModelConfig,
 )
 from aligntune.config import (
@@ -23,6 +26,15 @@ from aligntune.config import (
 )
 from aligntune.config import (
     RewardConfig as RewardConfig,
+)
+from aligntune.config import (
+    RewardModelSourceConfig as RewardModelSourceConfig,
+)
+from aligntune.config import (
+    RewardModelTrainingConfig as RewardModelTrainingConfig,
+)
+from aligntune.config import (
+    SampleLoggingConfig as SampleLoggingConfig,
 )
 from aligntune.config import (
     SFTConfig as SFTConfig,

@@ -28,9 +28,9 @@ _FLAT = {
     "max_length": "model.max_seq_length",
 }
 # Which section a flat name means where several have it: the first of these.
-_ORDER = ("model", "datasets.0", "train", "logging", "evaluation", "distributed")
+_ORDER = ("model", "datasets.0", "train", "logging", "evaluation", "distributed", "meta_es")
 _NOT_FLAT = {"datasets.0": {"name", "config"}, "distributed": {"backend"}}
-_SECTIONS = ("model", "train", "logging", "evaluation", "distributed", "plugins")
+_SECTIONS = ("model", "train", "logging", "evaluation", "distributed", "meta_es", "plugins")
 _LISTS = {"datasets": "name", "eval_datasets": "name", "rewards": "type"}
 
 
@@ -58,6 +58,7 @@ def _sections() -> dict[str, type[Section]]:
         "logging": s.LoggingConfig,
         "evaluation": s.EvaluationConfig,
         "distributed": s.DistributedConfig,
+        "meta_es": s.MetaESConfig,
     }
 
 
@@ -182,7 +183,10 @@ def _section(path: str, written: str, value: Any, where: Origin, found: list[Set
             found.append(Setting(section.elsewhere[name], item, where(key), key))
         else:
             field = section.aliases().get(name, name) if section is not None else name
-            found.append(Setting(f"{path}.{field}", item, where(key), key))
+            if section is not None and field in section.nested() and item is not None:
+                _section(f"{path}.{field}", key, item, where, found)
+            else:
+                found.append(Setting(f"{path}.{field}", item, where(key), key))
 
 
 def _section_class(path: str) -> type[Section] | None:
@@ -195,7 +199,13 @@ def _section_class(path: str) -> type[Section] | None:
         return s.RewardConfig
     if head == "plugins":
         return s.PluginsConfig
-    return _sections().get("datasets.0" if head == "datasets" else path)
+    if head == "datasets":
+        return s.DatasetConfig
+    parent, _, name = path.rpartition(".")
+    if not parent:
+        return _sections().get(path)
+    above = _section_class(parent)
+    return None if above is None else above.nested().get(name)
 
 
 def _without_contradictions(found: Sequence[Setting]) -> list[Setting]:

@@ -16,6 +16,7 @@ from aligntune.config.sections import (
     DistributedConfig,
     EvaluationConfig,
     LoggingConfig,
+    MetaESConfig,
     ModelConfig,
     PluginsConfig,
     RewardConfig,
@@ -60,6 +61,12 @@ class RunConfig(Section):
     """Processes."""
     chat_template: str | None = setting(None)
     """Jinja chat template that replaces the tokenizer's; unset or `auto`, the tokenizer's own."""
+    meta_es: MetaESConfig = Field(default_factory=MetaESConfig)
+    """Meta-ES."""
+    tasks: list[Any] = setting([])
+    """Reserved for evaluation tasks."""
+    caching: dict[str, Any] = setting({})
+    """Reserved; the libraries' own caches are set by their environment variables."""
     plugins: PluginsConfig = Field(default_factory=PluginsConfig)
     """Plugins."""
 
@@ -78,6 +85,7 @@ class RunConfig(Section):
             for section in (
                 self.model,
                 self.train,
+                self.evaluation,
                 self.logging,
                 *self.datasets,
                 *self.eval_datasets,

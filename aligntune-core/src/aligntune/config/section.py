@@ -129,6 +129,17 @@ class Section(BaseModel):
         }
 
     @classmethod
+    @cache
+    def nested(cls) -> dict[str, type[Section]]:
+        """Field name -> section, of the fields that are a section."""
+        return {
+            name: kind
+            for name, field in cls.model_fields.items()
+            for kind in _types(field.annotation)
+            if isinstance(kind, type) and issubclass(kind, Section)
+        }
+
+    @classmethod
     def _renamed(cls, given: dict[str, Any]) -> dict[str, Any]:
         aliases = cls.aliases()
         renamed: dict[str, Any] = {}
@@ -154,7 +165,11 @@ class Section(BaseModel):
                 self.__dict__[name] = value.copy() if isinstance(value, (dict, list)) else value
 
     def __getattr__(self, name: str) -> Any:
-        target = type(self).aliases().get(name) if not name.startswith("_") else None
+        if name.startswith("_"):
+            return super().__getattr__(name)  # type: ignore[misc]
+        target = type(self).aliases().get(name)
         if target is not None:
             return getattr(self, target)
+        if name in type(self).elsewhere:
+            return self._elsewhere_given.get(name)
         return super().__getattr__(name)  # type: ignore[misc]

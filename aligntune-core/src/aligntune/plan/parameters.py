@@ -103,7 +103,11 @@ class ParameterTable:
             return self.uses[generic]
         if head == "eval_datasets" and "." in generic:
             return self.use("datasets" + generic.removeprefix("eval_datasets"))
-        return self.uses.get(f"{head}.*", Refused("this algorithm does not use it on this backend"))
+        parent = generic
+        while parent := parent.rpartition(".")[0]:  # the nearest row for a whole section
+            if f"{parent}.*" in self.uses:
+                return self.uses[f"{parent}.*"]
+        return Refused("this algorithm does not use it on this backend")
 
 
 _DATA = "aligntune.data"
@@ -112,14 +116,38 @@ CORE_USES: dict[str, Use] = {
     "backend": Ours("chooses the backend"),
     "chat_template": Ours("replaces the tokenizer's template"),
     "model.use_unsloth": Ours("chooses the backend"),
+    "train.use_trl": Ours("chooses the backend"),
     "datasets.name": Ours(f"{_DATA}: what is read"),
     "datasets.split": Ours(f"{_DATA}: what is read"),
     "datasets.subset": Ours(f"{_DATA}: what is read"),
     "datasets.revision": Ours(f"{_DATA}: what is read"),
+    "datasets.streaming": Ours(f"{_DATA}: rows are read as they are needed"),
     "datasets.percent": Ours(f"{_DATA}: how many rows are used"),
     "datasets.max_samples": Ours(f"{_DATA}: how many rows are used"),
+    "datasets.weight": Ours(f"{_DATA}: share among several data sets"),
+    "datasets.val_size": Ours(f"{_DATA}: rows held out for evaluation"),
     "datasets.column_mapping": Ours(f"{_DATA}: renames columns"),
     "datasets.task_type": Ours(f"{_DATA}: checked against the algorithm"),
+    "datasets.format_type": Ours(f"{_DATA}: how rows are read"),
+    "datasets.auto_detect_fields": Ours(f"{_DATA}: columns told by their usual names"),
+    "datasets.text_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.instruction_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.response_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.output_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.input_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.context_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.label_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.tokens_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.tags_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.messages_column": Ours(f"{_DATA}: which column holds what"),
+    "datasets.dataset_text_field": Ours(f"{_DATA}: which column holds what"),
+    "datasets.chat_template": Ours("replaces the tokenizer's template"),
+    "datasets.pad_token": Ours("the tokenizer's padding token"),
+    "datasets.tools": Ours(f"{_DATA}: the column `tools`, which the chat template renders"),
+    "datasets.preprocessing": Refused(
+        "nothing defines its keys; use `processing_fn`, `processing_batched` and "
+        "`processing_fn_kwargs`"
+    ),
     "datasets.system_prompt": Ours(f"{_DATA}: first message of every prompt"),
     "datasets.preserve_columns": Ours(f"{_DATA}: columns that are kept"),
     "datasets.processing_fn": Ours(f"{_DATA}: applied to every row"),
@@ -131,6 +159,16 @@ CORE_USES: dict[str, Use] = {
     "logging.output_dir": Ours("the run directory"),
     "logging.run_name": Ours("name in the run directory, the report and trackers"),
     "logging.log_level": Ours("level of the `aligntune` logger and of transformers"),
+    "logging.logging_dir": Ours("TENSORBOARD_LOGGING_DIR"),
+    "logging.sample_logging.*": Ours("completions written down while the run trains"),
+    "logging.push_to_hub": Ours("uploads the model when the run ends"),
+    "logging.hub_model_id": Ours("where to", when=When("logging.push_to_hub", (True,))),
+    "logging.hub_token": Ours("with which token", when=When("logging.push_to_hub", (True,))),
     "distributed.*": Ours("checked against the processes that run"),
+    "meta_es.*": Refused("it belongs to Meta-ES"),
+    "tasks": Refused("evaluation tasks are given to `aligntune eval`"),
+    "caching": Refused(
+        "nothing defines its keys; HF_HOME and HF_DATASETS_CACHE say where the libraries cache"
+    ),
     "plugins.*": Ours("which plugins may load"),
 }

@@ -55,15 +55,9 @@ def choose(config: RunConfig, plugins: Plugins) -> Choice:
     Raises:
         NotRegisteredError: for an unknown algorithm or backend, or one that is not installed.
         UnavailableError: if the backend asked for, or every one, cannot work here.
-        ConfigError: if `use_unsloth` contradicts `backend`.
+        ConfigError: if `use_unsloth` or `use_trl` contradicts `backend`.
     """
-    wanted = config.backend
-    if config.model.use_unsloth:
-        if wanted not in ("auto", "unsloth"):
-            origin = config.origins.get("backend", "")
-            message = f"it is {wanted!r} and `model.use_unsloth` is true"
-            raise ConfigError(Problem("backend", message, origin, "keep one of them"))
-        wanted = "unsloth"
+    wanted = _wanted(config)
     if wanted != "auto":
         return _asked_for(config, wanted, plugins)
     runs = plugins.algorithms.matching(config.algo)
@@ -86,6 +80,20 @@ def choose(config: RunConfig, plugins: Plugins) -> Choice:
                 "; ".join([f"{backend.name} is the best that works here", *passed]),
             )
     raise UnavailableError(f"no backend can run {config.algo!r} here: {'; '.join(passed)}")
+
+
+def _wanted(config: RunConfig) -> str:
+    """The backend that the configuration names, in any of the three ways."""
+    named = {"backend": config.backend} if config.backend != "auto" else {}
+    if config.model.use_unsloth:
+        named["model.use_unsloth"] = "unsloth"
+    if config.train.use_trl:
+        named["train.use_trl"] = "trl"
+    if len(set(named.values())) > 1:
+        said = " and ".join(f"`{path}` says {backend!r}" for path, backend in named.items())
+        origin = next((config.origins[path] for path in named if path in config.origins), "")
+        raise ConfigError(Problem("backend", said, origin, "keep one of them"))
+    return next(iter(named.values()), "auto")
 
 
 def _asked_for(config: RunConfig, wanted: str, plugins: Plugins) -> Choice:
