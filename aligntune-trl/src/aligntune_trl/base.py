@@ -34,6 +34,7 @@ from aligntune_trl.callbacks import (
     EvaluationCallback,
     MetricsCallback,
     ProgressCallback,
+    StopCallback,
     write_samples,
 )
 
@@ -141,6 +142,8 @@ class TRLTrainer(TrainerBase):
 
     def _callbacks(self) -> list[Any]:
         callbacks: list[Any] = [MetricsCallback(self.run, lambda: self._training)]
+        if self.config.train.stop_after_steps is not None:
+            callbacks.append(StopCallback(self.config.train.stop_after_steps))
         if not self.config.logging.disable_tqdm:
             callbacks.append(self._progress)
         if self._measurement is not None:

@@ -229,6 +229,9 @@ def _count(number: float, one: str, many: str | None = None) -> str:
 
 def _length(config: RunConfig) -> str:
     train = config.train
+    end = f"training ends after {_count(train.epochs or 1, 'pass', 'passes')} over the data"
     if train.max_steps is not None:
-        return f"training ends after {_count(train.max_steps, 'step')}"
-    return f"training ends after {_count(train.epochs or 1, 'pass', 'passes')} over the data"
+        end = f"training ends after {_count(train.max_steps, 'step')}"
+    if train.stop_after_steps is not None:
+        end += f", and stops after {_count(train.stop_after_steps, 'step')}"
+    return end

@@ -22,10 +22,23 @@ __all__ = [
     "MetricsCallback",
     "ProgressCallback",
     "SamplesCallback",
+    "StopCallback",
     "write_samples",
 ]
 
 SAMPLES_PER_LOG = 4
+
+
+class StopCallback(TrainerCallback):
+    """Makes a step the last one, as if the run had been that long; its schedule stays as it is."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        state.max_steps = min(state.max_steps, self.steps)
 
 
 class MetricsCallback(TrainerCallback):

@@ -73,6 +73,7 @@ def _training(owner: str) -> dict[str, Use]:
         "train.per_device_eval_batch_size": to("per_device_eval_batch_size"),
         "train.gradient_accumulation_steps": to("gradient_accumulation_steps"),
         "train.max_steps": to("max_steps", convert=_steps),
+        "train.stop_after_steps": Ours("the trainer stops there"),
         "train.epochs": to("num_train_epochs", convert=_epochs),
         "train.learning_rate": to("learning_rate"),
         "train.weight_decay": to("weight_decay"),

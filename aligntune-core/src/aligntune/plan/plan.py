@@ -15,6 +15,7 @@ from aligntune.config.section import extra_of
 from aligntune.errors import ConfigError, NotRegisteredError, Problem
 from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hardware import Hardware
+from aligntune.plan.cap import cap_steps
 from aligntune.plan.parameters import ParameterTable, Refused
 from aligntune.plan.resolve import Choice, choose
 from aligntune.plugins import Plugins
@@ -100,7 +101,7 @@ def make_plan(
         reads, given = kinds if facts.kind == "sft" else reversed(kinds)
         raise ConfigError(f"{choice.algorithm.name!r} reads {reads}, not {given}")
     config = _copy(config)
-    bent = _bend(config, facts, table, hardware)
+    bent = _bend(config, facts, table, hardware) | cap_steps(config)
     values, problems = _values(config, table, bent)
     for check in table.checks:
         problems.extend(check(config))

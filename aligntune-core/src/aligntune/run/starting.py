@@ -20,6 +20,7 @@ __all__ = ["refuse_another_run", "refuse_inputs_inside"]
 # What may change when a run goes on: how long it goes on, what it writes, what it measures.
 _FREE = (
     "train.max_steps",
+    "train.stop_after_steps",
     "train.epochs",
     "train.save_",
     "train.eval_",

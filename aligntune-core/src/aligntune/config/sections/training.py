@@ -36,6 +36,8 @@ class TrainingConfig(Section):
     """Forward passes whose gradients are summed into one step."""
     max_steps: int | None = setting(None, ge=1)
     """Stop after so many optimizer steps; overrides `epochs`."""
+    stop_after_steps: int | None = setting(None, ge=1)
+    """Stop there if the run is not over; the learning rate stays that of the whole run."""
     epochs: float | None = setting(3.0, rl=None, gt=0, aliases=("num_epochs", "num_train_epochs"))
     """Passes over the data; unset in RL, 1."""
     learning_rate: float = setting(1e-5, ge=0)
