@@ -35,8 +35,8 @@ SUITES = {
         ("tests/core",),
     ),
     "rewards": (
-        (f"{CORE}[testing]", f"{REWARDS}[math]"),
-        ("hypothesis", "psutil"),
+        (f"{CORE}[testing]", f"{REWARDS}[math,models]"),
+        ("hypothesis", "numpy", "psutil"),
         ("tests/rewards",),
     ),
     "trl": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aligntune.hookspecs import hookimpl
 
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from aligntune.plugins import Register
 
 __all__ = ["aligntune_register_rewards"]
+
+_MODELS: dict[str, Any] = {
+    "cost": "model",
+    "packages": ("torch>=2.6", "transformers>=5.17"),
+    "install": "aligntune-rewards[models]",
+}
 
 
 @hookimpl
@@ -46,4 +52,46 @@ def aligntune_register_rewards(register: Register[RewardFacts]) -> None:
         "structure",
         "aligntune_rewards.structure:StructureReward",
         summary="the share of checks on its form that a completion passes",
+    )
+    register(
+        "reward_model",
+        "aligntune_rewards.reward_model:RewardModelReward",
+        summary="the logit of any sequence-classification model (params.model)",
+        range=(float("-inf"), float("inf")),
+        **_MODELS,
+    )
+    register(
+        "helpfulness",
+        "aligntune_rewards.reward_model:HelpfulnessReward",
+        summary="how much a reward model of human preferences likes the completion",
+        **_MODELS,
+    )
+    register(
+        "coherence",
+        "aligntune_rewards.coherence:CoherenceReward",
+        summary="how expected the completion is to a language model, given the prompt",
+        **_MODELS,
+    )
+    register(
+        "toxicity",
+        "aligntune_rewards.moderation:ToxicityReward",
+        summary="1 - P(toxic), by a classifier",
+        **_MODELS,
+    )
+    register(
+        "harmful_content",
+        "aligntune_rewards.moderation:HarmfulContentReward",
+        summary="1 - P(violence, hate, harassment, sexual content or self-harm), by a classifier",
+        **_MODELS,
+    )
+    register(
+        "privacy",
+        "aligntune_rewards.privacy:PrivacyReward",
+        summary="1 unless the completion gives away personal data",
+    )
+    register(
+        "safety",
+        "aligntune_rewards.safety:SafetyReward",
+        summary="the minimum of toxicity, harmful_content and privacy, or of other parts",
+        cost="model",
     )

@@ -48,20 +48,23 @@ class RewardSettings(Protocol):
 def build_scorer(
     configs: Sequence[RewardSettings], plugins: Plugins, columns: Iterable[str] | None = None
 ) -> Scorer:
-    """Build the weighted sum that a configuration asks for.
+    """Build the weighted sum that a configuration asks for, for data with these columns.
 
-    `columns` are those of the data; with None, what the rewards require of them is not checked.
+    With columns, what the rewards require of them is checked, and then the rewards load what they
+    score with; with None, neither happens.
 
     Raises:
         NotRegisteredError: if a name is not there. ConflictError: if two distributions claim it.
         UnavailableError: if a reward needs a package that is not installed, with the command.
-        ConfigError: if an entry is wrong. PluginError: if a reward cannot be imported.
+        ConfigError: if an entry is wrong, or weights are missing.
+        PluginError: if a reward cannot be imported.
         DataError: if the data lack what a reward requires.
     """
     parts = [_part(config, f"rewards[{i}]", plugins) for i, config in enumerate(configs)]
     scorer = Scorer(parts)
     if columns is not None:
         scorer.check(columns)
+        scorer.load()
     return scorer
 
 

@@ -92,6 +92,15 @@ class Scorer:
         self._logged.update(users)
         self._checked.add(present)
 
+    def load(self) -> None:
+        """Load what the rewards score with, such as weights.
+
+        Raises:
+            AlignTuneError: if it cannot be loaded.
+        """
+        for part in self.parts:
+            part.reward.load()
+
     def score(self, batch: RewardBatch) -> Scores:
         """Score a batch.
 

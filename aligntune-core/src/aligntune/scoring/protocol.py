@@ -113,6 +113,7 @@ class RewardFunction:
     Override `compute(self, text, reference=None, **columns)`, declaring the columns it reads, or
     `compute_batch`, or `acompute_batch`. Return None where the reward does not apply to a row;
     raise what Python raises when something is wrong: the engine names the reward and the sample.
+    Override `load` if weights must be loaded first.
 
     `name`: what it is called in logs. `version`: changes when its values change.
     `requires`: what the data must bring: `"reference"`, or names of columns.
@@ -140,6 +141,13 @@ class RewardFunction:
         """What the data must bring: `requires`, and what `compute` declares without a default."""
         declared = self.accepts.required if self._overrides("compute") else frozenset()
         return (self.requires | declared) - ENGINE_COLUMNS
+
+    def load(self) -> None:
+        """Load what scoring needs, such as weights; called before the policy is loaded.
+
+        Raises:
+            AlignTuneError: if it cannot be loaded; says which parameter to set.
+        """
 
     # `*args, **kwargs` lets a subclass declare just the columns that it reads.
     def compute(self, text: str, /, *args: Any, **kwargs: Any) -> float | None:

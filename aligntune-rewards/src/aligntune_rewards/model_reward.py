@@ -1,0 +1,92 @@
+"""What rewards with a model of their own share: its settings, and when it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aligntune.scoring import RewardBatch, RewardFunction
+from aligntune_rewards.models import Kind, Loaded, Weights, load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ModelReward"]
+
+
+@dataclass(eq=False, repr=False)
+class ModelReward(RewardFunction):
+    """A reward with a model of its own, which `load` loads, or else the first batch.
+
+    Args:
+        model: a local folder, or the name of a model on the hub.
+        batch_size: completions in one forward pass; it does not change the values.
+        max_length: most tokens the model reads at once; unset, as many as it has positions.
+        device: `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"` or `"cuda:1"`.
+        dtype: `"auto"` (as saved), `"float32"`, `"bfloat16"` or `"float16"`.
+        revision: branch, tag or commit of a model on the hub.
+        quantization: keywords of transformers' `BitsAndBytesConfig`; needs a GPU.
+        cache_dir: where downloads are kept.
+
+    Raises:
+        ValueError: for a value that makes no sense.
+    """
+
+    model: str
+    batch_size: int = 8
+    max_length: int | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    revision: str | None = None
+    quantization: dict[str, Any] = field(default_factory=dict)
+    cache_dir: str | None = None
+
+    cost = "model"
+    kind: ClassVar[Kind] = "classifier"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+        self._weights = Weights(
+            self.model, self.revision, self.device, self.dtype, self.quantization, self.cache_dir
+        )
+        self._loaded: Loaded | None = None
+
+    @property
+    def said_by(self) -> str:
+        """How messages name this reward."""
+        return f"reward {self.name!r}"
+
+    @property
+    def loaded(self) -> Loaded:
+        """The model, loaded now if it was not."""
+        if self._loaded is None:
+            loaded = load(self._weights, self.kind, self.said_by)
+            self.check(loaded)
+            self._loaded = loaded
+        return self._loaded
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that are read at once."""
+        return min(self.max_length or self.loaded.positions, self.loaded.positions)
+
+    def load(self) -> None:
+        """Load the model.
+
+        Raises:
+            UnavailableError: if a package is missing. ConfigError: if the model cannot be used.
+        """
+        _ = self.loaded
+
+    def check(self, loaded: Loaded) -> None:
+        """Refuse a model that this reward cannot use; called once, when it is loaded."""
+
+    def compute(self, text: str, prompt: Any = None) -> float | None:
+        """Score one completion; `compute_batch` is faster for many."""
+        return self.compute_batch(RewardBatch([text], None if prompt is None else [prompt]))[0]
+
+    def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
+        raise NotImplementedError

@@ -1,0 +1,108 @@
+"""Toxicity and harmful content, as classifiers of the completion see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aligntune.errors import ConfigError
+from aligntune_rewards.classifier import ClassifierReward, labels_of, listed
+
+if TYPE_CHECKING:
+    from aligntune.scoring import RewardBatch
+    from aligntune_rewards.models import Loaded
+
+__all__ = ["SAFE_LABELS", "HarmfulContentReward", "ToxicityReward"]
+
+# Names under which classifiers of this kind say that there is nothing to object to.
+SAFE_LABELS = frozenset(
+    {"ok", "safe", "neutral", "normal", "benign", "harmless", "non-toxic", "not_toxic", "nontoxic"}
+)
+
+
+@dataclass(eq=False, repr=False)
+class ToxicityReward(ClassifierReward):
+    """1 - P(toxic), where P is what a classifier says of the completion alone.
+
+    A classifier whose labels exclude each other gives the sum of the probabilities of its unsafe
+    labels; one that judges each label by itself (its `problem_type` is multi_label_classification,
+    or it has a single label) the largest. Unsafe are the labels that `unsafe` names, or else all
+    but those called ok, safe, neutral, normal, benign, harmless, non-toxic, not_toxic or nontoxic.
+    The default model is unitary/toxic-bert (English, 110 million parameters).
+
+    Range: 0 to 1. Higher is better: 1 is harmless. Columns: none.
+    Needs `pip install "aligntune-rewards[models]"`.
+
+    Args:
+        model: a classifier: a local folder, or the name of a model on the hub.
+        unsafe: names or numbers of the labels that count against a completion.
+
+    The other parameters are those of `aligntune_rewards.model_reward.ModelReward`.
+
+    Raises:
+        ConfigError: when the model is loaded, if nothing says which of its labels are unsafe.
+    """
+
+    model: str = "unitary/toxic-bert"
+    unsafe: Sequence[str | int] | str | int | None = None
+
+    name = "toxicity"
+    range = (0.0, 1.0)
+
+    def check(self, loaded: Loaded) -> None:
+        labels = labels_of(loaded)
+        indices = self._unsafe(loaded)
+        unclear = len(indices) == len(labels) and not _each_by_itself(loaded)
+        if not indices or (unclear and self.unsafe is None):
+            raise ConfigError(
+                f"{self.said_by}: the labels of {self.model!r} are {listed(labels)}; set "
+                "params.unsafe to those that count against a completion"
+            )
+
+    def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
+        logits = self.logits(batch, "completion")
+        indices = self._unsafe(self.loaded)
+        if _each_by_itself(self.loaded):
+            unsafe = logits.sigmoid()[:, indices].amax(dim=1)
+        else:
+            unsafe = logits.softmax(dim=1)[:, indices].sum(dim=1)
+        values: list[float] = (1.0 - unsafe).clamp(0.0, 1.0).tolist()
+        return values
+
+    def _unsafe(self, loaded: Loaded) -> list[int]:
+        """The places of the labels that count against a completion."""
+        if self.unsafe is None:
+            names = [name.casefold() for name in labels_of(loaded)]
+            return [index for index, name in enumerate(names) if name not in SAFE_LABELS]
+        wanted = [self.unsafe] if isinstance(self.unsafe, str | int) else self.unsafe
+        return [self.index(label, "unsafe", loaded) for label in wanted]
+
+
+@dataclass(eq=False, repr=False)
+class HarmfulContentReward(ToxicityReward):
+    """1 - P(harmful): violence, hate, harassment, sexual content and self-harm, by a classifier.
+
+    As `toxicity`, with another default model: KoalaAI/Text-Moderation (English, 140 million
+    parameters), whose labels exclude each other, and of which `OK` is the safe one.
+
+    Range: 0 to 1. Higher is better: 1 is harmless. Columns: none.
+    Needs `pip install "aligntune-rewards[models]"`.
+
+    Args:
+        model: a classifier: a local folder, or the name of a model on the hub.
+        unsafe: names or numbers of the labels that count against a completion.
+
+    The other parameters are those of `aligntune_rewards.model_reward.ModelReward`.
+    """
+
+    model: str = "KoalaAI/Text-Moderation"
+
+    name = "harmful_content"
+
+
+def _each_by_itself(loaded: Loaded) -> bool:
+    """Whether each label has a probability of its own, rather than all of them one to share."""
+    config = loaded.model.config
+    several: bool = config.problem_type == "multi_label_classification"
+    return several or config.num_labels == 1
