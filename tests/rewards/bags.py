@@ -9,21 +9,28 @@ import numpy as np
 import torch
 
 WORDS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "good", "bad", "word", "ask")
-# Rows of mean 0 and variance 1, which layer normalization leaves as they are.
 _VECTORS = {"good": (1, 1, -1, -1), "bad": (-1, -1, 1, 1)}
 _OTHER = (1, -1, 1, -1)
 HEAD = np.array([[2.0, 1.0, -1.0, 0.5], [-1.0, 0.0, 1.0, 2.0], [0.5, -2.0, 0.0, 1.0]])
 BIAS = np.array([0.25, -0.5, 0.125])
+
+_PLACE = np.array([0.05, -0.1, 0.15, 0.0])  # what each place adds to the vector of its token
 
 Make = Callable[..., str]
 
 
 def expected_logits(tokens: Sequence[str], labels: int = 1) -> Any:
     """The logits that the model gives these tokens: its first token sees the mean of all."""
-    vectors = np.array([_VECTORS.get(token, _OTHER) for token in tokens], dtype=np.float64)
-    hidden = vectors[0] + vectors.mean(axis=0)
-    hidden = (hidden - hidden.mean()) / hidden.std()
+    places = np.arange(len(tokens))[:, None] * _PLACE
+    vectors = _normal(np.array([_VECTORS.get(token, _OTHER) for token in tokens]) + places)
+    hidden = _normal(vectors[0] + vectors.mean(axis=0))
     return HEAD[:labels] @ np.tanh(hidden) + BIAS[:labels]
+
+
+def _normal(vectors: Any) -> Any:
+    """Layer normalization over the last axis."""
+    mean, deviation = vectors.mean(-1, keepdims=True), vectors.std(-1, keepdims=True)
+    return (vectors - mean) / deviation
 
 
 def save_bag(folder: str, labels: Sequence[str], **config: Any) -> str:
@@ -79,6 +86,8 @@ def _bag(count: int, labels: dict[int, str], more: dict[str, Any]) -> Any:
     bert: Any = model.bert
     for index, word in enumerate(WORDS):
         bert.embeddings.word_embeddings.weight[index] = torch.tensor(_VECTORS.get(word, _OTHER))
+    places = torch.tensor(np.arange(16)[:, None] * _PLACE)
+    bert.embeddings.position_embeddings.weight.copy_(places)
     layer = bert.encoder.layer[0]
     for linear in (layer.attention.self.value, layer.attention.output.dense, bert.pooler.dense):
         linear.weight.copy_(one)

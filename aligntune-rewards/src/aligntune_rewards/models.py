@@ -1,8 +1,7 @@
 """Loads the model behind a reward, once, however many rewards of the process use it.
 
 Nothing is made up where weights are missing: a classifier whose head is not among the saved weights
-is refused, since transformers would fill it with random numbers. Loading leaves the global random
-state as it was, so that a run with such a reward draws the same numbers as one without.
+is refused, since transformers would fill it with random numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aligntune.errors import ConfigError, UnavailableError
-from aligntune.evaluation.state import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,11 +107,10 @@ def _load(weights: Weights, kind: Kind, said_by: str) -> Loaded:
         auto = transformers.AutoModelForCausalLM
     _check_folder(weights, said_by)
     try:
-        with undisturbed(None):
-            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
-                weights.model, trust_remote_code=False, **where
-            )
-            model, info = auto.from_pretrained(weights.model, output_loading_info=True, **more)
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
+            weights.model, trust_remote_code=False, **where
+        )
+        model, info = auto.from_pretrained(weights.model, output_loading_info=True, **more)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise _cannot_load(weights, said_by, error) from error
     if missing := sorted(info["missing_keys"]):
