@@ -1,0 +1,76 @@
+"""Where every field goes in GRPO on TRL's GRPOTrainer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use
+from aligntune_trl import batch, checking
+from aligntune_trl.parameters.bends import BENDS
+from aligntune_trl.parameters.model import model_uses
+from aligntune_trl.parameters.training import trainer_uses
+
+__all__ = ["GRPO", "GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
+
+
+def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
+    """The rows of GRPO, given the fields of the model section."""
+
+    def to(argument: str, **more: Any) -> To:
+        return To(argument, "GRPOConfig", **more)
+
+    return trainer_uses("GRPOConfig", model) | {
+        "model.max_seq_length": Ours(
+            "longest prompt and completion together; longer prompts are left out"
+        ),
+        "train.loss_type": to("loss_type"),
+        "train.num_generations": to("num_generations"),
+        "train.rollout_batch_size": to("generation_batch_size", drop_none=True),
+        "train.num_ppo_epochs": to("num_iterations", convert=lambda value: value or 1),
+        "train.kl_coef": to("beta"),
+        "train.cliprange": to("epsilon"),
+        "train.cliprange_high": to("epsilon_high"),
+        "train.ent_coef": to("entropy_coef"),
+        "train.scale_rewards": to("scale_rewards"),
+        "train.mask_truncated_completions": to("mask_truncated_completions"),
+        "train.temperature": to("temperature"),
+        "train.top_p": to("top_p"),
+        "train.top_k": to("top_k"),
+        "train.max_prompt_length": Ours("longer prompts are left out, and counted"),
+        "train.max_completion_length": to("max_completion_length"),
+        "train.generation_kwargs": to("generation_kwargs"),
+        "train.enable_thinking": Ours("GRPOConfig.chat_template_kwargs"),
+        "train.pad_to_multiple_of": to("pad_to_multiple_of"),
+        "train.truncation_mode": Refused(
+            "over-long prompts are left out (`train.max_prompt_length`), and completions end at "
+            "`train.max_completion_length`"
+        ),
+        "train.group_by_length": Refused("a batch holds whole groups of one prompt"),
+        "rewards.*": Ours("aligntune.scoring: the weighted sum"),
+    }
+
+
+GRPO_BENDS = (
+    ("train.per_device_batch_size", batch.default_batch),
+    ("train.num_generations", batch.default_group),
+    ("train.per_device_eval_batch_size", batch.default_eval_batch),
+    ("train.save_interval", batch.default_save_interval),
+    *BENDS,
+)
+GRPO_CHECKS = (
+    *checking.checks(checking.GRPO_LOSSES),
+    batch.check_groups,
+    batch.check_eval_groups,
+    batch.check_lengths,
+    batch.check_resumable,
+    batch.check_checkpoints,
+    batch.check_processes,
+)
+
+
+def grpo_table(model: dict[str, Use]) -> ParameterTable:
+    """The table of GRPO, given the fields of the model section."""
+    return ParameterTable(grpo_uses(model), GRPO_BENDS, GRPO_CHECKS, batch.grpo_lines)
+
+
+GRPO = grpo_table(model_uses("AutoModelForCausalLM.from_pretrained"))

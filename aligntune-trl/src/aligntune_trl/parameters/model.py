@@ -1,0 +1,40 @@
+"""The model section: how the backend that loads with `loader` uses each field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aligntune.plan.parameters import Ours, To, Use, When
+
+__all__ = ["model_uses"]
+
+_LORA = When("model.peft_enabled", (True,))
+_LOAD = "model_init_kwargs"
+
+
+def model_uses(loader: str) -> dict[str, Use]:
+    """Fields of the model section; `loader` loads the model."""
+    return {
+        "model.name_or_path": Ours(f"{loader}: the model"),
+        "model.revision": To("revision", _LOAD, drop_none=True),
+        "model.precision": Ours(f"{loader}: dtype; bf16 and fp16 of the trainer's arguments"),
+        "model.attn_implementation": To(
+            "attn_implementation", _LOAD, lambda v: None if v == "auto" else v, drop_none=True
+        ),
+        "model.max_memory": To("max_memory", _LOAD, _device_keys, drop_none=True),
+        "model.device_map": To("device_map", _LOAD),
+        "model.trust_remote_code": Ours(f"{loader} and the tokenizer: trust_remote_code"),
+        "model.model_init_kwargs": Ours(f"{loader}: further arguments"),
+        "model.peft_enabled": Ours("whether a LoRA adapter is trained"),
+        "model.lora_rank": To("r", "LoraConfig", when=_LORA),
+        "model.lora_alpha": To("lora_alpha", "LoraConfig", when=_LORA),
+        "model.lora_dropout": To("lora_dropout", "LoraConfig", when=_LORA),
+        "model.target_modules": To("target_modules", "LoraConfig", when=_LORA),
+        "model.bias": To("bias", "LoraConfig", when=_LORA),
+    }
+
+
+def _device_keys(value: dict[int | str, Any] | None) -> dict[int | str, Any] | None:
+    if value is None:
+        return None
+    return {int(k) if str(k).isdigit() else k: v for k, v in value.items()}

@@ -1,0 +1,40 @@
+"""Where every field goes in supervised fine-tuning on TRL's SFTTrainer."""
+
+from __future__ import annotations
+
+from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use, When
+from aligntune_trl import batch, checking
+from aligntune_trl.parameters.bends import BENDS
+from aligntune_trl.parameters.model import model_uses
+from aligntune_trl.parameters.training import trainer_uses
+
+__all__ = ["SFT", "sft_table"]
+
+_PACKING = When("train.packing", (True,))
+
+
+def sft_table(model: dict[str, Use]) -> ParameterTable:
+    """The table of SFT, given the fields of the model section."""
+
+    def to(argument: str, when: When | None = None) -> To:
+        return To(argument, "SFTConfig", when=when)
+
+    uses: dict[str, Use] = trainer_uses("SFTConfig", model) | {
+        "model.max_seq_length": to("max_length"),
+        "train.loss_type": to("loss_type"),
+        "train.packing": to("packing"),
+        "train.packing_strategy": to("packing_strategy", when=_PACKING),
+        "train.eval_packing": to("eval_packing"),
+        "train.pad_to_multiple_of": to("pad_to_multiple_of"),
+        "train.completion_only_loss": to("completion_only_loss"),
+        "train.assistant_only_loss": to("assistant_only_loss"),
+        "train.label_smoothing_factor": to("label_smoothing_factor"),
+        "train.truncation_mode": to("truncation_mode"),
+        "train.group_by_length": Ours("SFTConfig.train_sampling_strategy"),
+        "rewards.*": Refused("SFT does not learn from rewards"),
+    }
+    checks = (*checking.checks(checking.SFT_LOSSES), batch.check_checkpoints, batch.check_processes)
+    return ParameterTable(uses, BENDS, checks, batch.sft_lines)
+
+
+SFT = sft_table(model_uses("AutoModelForCausalLM.from_pretrained"))

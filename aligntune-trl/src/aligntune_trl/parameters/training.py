@@ -1,0 +1,82 @@
+"""What every trainer of transformers takes, whatever the algorithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aligntune.plan.parameters import CORE_USES, Ours, To, Use, When
+from aligntune_trl.parameters.belongs import elsewhere
+
+__all__ = ["trainer_uses"]
+
+
+def trainer_uses(owner: str, model: dict[str, Use]) -> dict[str, Use]:
+    """The rows that algorithms have in common; an algorithm puts its own on top.
+
+    Args:
+        owner: TRL's configuration class, such as `SFTConfig`.
+        model: the rows of the model section, from `model_uses`.
+    """
+    return {**CORE_USES, **elsewhere(), **_training(owner), **model}
+
+
+def _steps(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _epochs(value: float | None) -> float:
+    return 1.0 if value is None else float(value)
+
+
+def _optional(value: dict[str, Any]) -> dict[str, Any] | None:
+    return value or None
+
+
+def _training(owner: str) -> dict[str, Use]:
+    """Fields that every trainer of transformers takes."""
+
+    def to(argument: str, **more: Any) -> To:
+        return To(argument, owner, **more)
+
+    evaluated = When("train.eval_strategy", ("steps",))
+    saved = When("train.save_strategy", ("steps",))
+    return {
+        "train.per_device_batch_size": to("per_device_train_batch_size"),
+        "train.per_device_eval_batch_size": to("per_device_eval_batch_size"),
+        "train.gradient_accumulation_steps": to("gradient_accumulation_steps"),
+        "train.max_steps": to("max_steps", convert=_steps),
+        "train.stop_after_steps": Ours("the trainer stops there"),
+        "train.epochs": to("num_train_epochs", convert=_epochs),
+        "train.learning_rate": to("learning_rate"),
+        "train.weight_decay": to("weight_decay"),
+        "train.warmup_steps": Ours(f"{owner}.warmup_steps"),
+        "train.warmup_ratio": Ours(f"{owner}.warmup_steps, as a fraction of all steps"),
+        "train.max_grad_norm": to("max_grad_norm"),
+        "train.optimizer": to("optim"),
+        "train.adam_beta1": to("adam_beta1"),
+        "train.adam_beta2": to("adam_beta2"),
+        "train.adam_epsilon": to("adam_epsilon"),
+        "train.lr_scheduler": to("lr_scheduler_type"),
+        "train.seed": to("seed"),
+        "train.data_seed": to("data_seed"),
+        "train.eval_strategy": to("eval_strategy"),
+        "train.eval_interval": to("eval_steps", when=evaluated),
+        "train.save_strategy": to("save_strategy"),
+        "train.save_interval": to("save_steps", when=saved),
+        "train.save_total_limit": to("save_total_limit"),
+        "train.load_best_model_at_end": to("load_best_model_at_end"),
+        "train.metric_for_best_model": to("metric_for_best_model", drop_none=True),
+        "train.greater_is_better": to("greater_is_better"),
+        "train.logging_strategy": to("logging_strategy"),
+        "train.logging_steps": to("logging_steps"),
+        "train.dataloader_num_workers": to("dataloader_num_workers"),
+        "train.dataloader_drop_last": to("dataloader_drop_last"),
+        "model.gradient_checkpointing": to("gradient_checkpointing"),
+        "train.gradient_checkpointing_kwargs": to(
+            "gradient_checkpointing_kwargs",
+            convert=_optional,
+            when=When("model.gradient_checkpointing", (True,)),
+        ),
+        "logging.loggers": to("report_to"),
+        "logging.disable_tqdm": Ours("the progress bar"),
+    }
