@@ -39,10 +39,13 @@ from aligntune_trl.callbacks import (
 )
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase, Trainer
 
     from aligntune.evaluation import Metric
+    from aligntune.preview import Preview
     from aligntune.plan import Plan
+    from aligntune_trl.preview_rows import Seen
 
 __all__ = ["TRLTrainer"]
 
@@ -264,6 +267,25 @@ class TRLTrainer(TrainerBase):
         trainer = self.setup()
         model = trainer.accelerator.unwrap_model(trainer.model)
         return complete(model, self.tokenizer, prompts, **generation)
+
+    @property
+    def length_limit(self) -> int | None:
+        """The most tokens of a row that are kept."""
+        limit: int | None = self.config.model.max_seq_length
+        return limit
+
+    def rows_seen(self, rows: Dataset) -> list[Seen]:
+        """Rows as the trainer would train on them, for `preview`."""
+        from aligntune_trl.preview_rows import rows_seen
+
+        return rows_seen(self, rows)
+
+    def preview(self, rows: int = 3, lengths: int = 1000) -> Preview:
+        """Rows as read, normalised, rendered and as tokens, before any weight loads."""
+        from aligntune_trl.preview import make_preview
+
+        with library_bars(shown=False):
+            return make_preview(self, rows, lengths)
 
     def save_model(self, path: str | Path | None = None) -> str:
         """Save model (or adapter) and tokenizer; return the folder."""

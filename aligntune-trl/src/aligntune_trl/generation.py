@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["complete", "prompt_length"]
+__all__ = ["complete", "prompt_ids", "prompt_length"]
+
+
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, prompt: Any, template_arguments: Mapping[str, Any]
+) -> list[int]:
+    """The tokens of a prompt (a string, or chat messages) as the model is given it."""
+    if isinstance(prompt, str):
+        return list(tokenizer(prompt)["input_ids"])
+    encoded: Any = tokenizer.apply_chat_template(
+        prompt, add_generation_prompt=True, return_dict=True, **template_arguments
+    )
+    return list(encoded["input_ids"])
 
 
 def prompt_length(
     tokenizer: PreTrainedTokenizerBase, prompt: Any, template_arguments: Mapping[str, Any]
 ) -> int:
-    """The tokens of a prompt (a string, or chat messages) as the model is given it."""
-    if isinstance(prompt, str):
-        return len(tokenizer(prompt)["input_ids"])
-    encoded: Any = tokenizer.apply_chat_template(
-        prompt, add_generation_prompt=True, return_dict=True, **template_arguments
-    )
-    return len(encoded["input_ids"])
+    """How many tokens that are."""
+    return len(prompt_ids(tokenizer, prompt, template_arguments))
 
 
 def complete(

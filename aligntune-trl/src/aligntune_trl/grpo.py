@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import Trainer
 
+    from aligntune_trl.preview_rows import Seen
+
 __all__ = ["GRPOTrainer"]
 
 logger = logging.getLogger("aligntune")
@@ -40,6 +42,15 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
     @property
     def template_arguments(self) -> dict[str, Any]:
         return {"enable_thinking": self.config.train.enable_thinking}
+
+    @property
+    def length_limit(self) -> int | None:
+        return prompt_limit(self.config)
+
+    def rows_seen(self, rows: Dataset) -> list[Seen]:
+        from aligntune_trl.preview_rows import prompts_seen
+
+        return prompts_seen(self, rows, self.length_limit)
 
     def prepare_data(self) -> None:
         super().prepare_data()

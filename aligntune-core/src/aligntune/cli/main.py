@@ -102,6 +102,21 @@ def plan(context: typer.Context, config: Config = None, as_json: Json = False) -
     show(*_given(context, config), as_json=as_json)
 
 
+@app.command(context_settings=_ANY, epilog=_MORE)
+def preview(
+    context: typer.Context,
+    config: Config = None,
+    rows: Annotated[int, typer.Option(min=0, help="Rows of each data set to show.")] = 3,
+    lengths: Annotated[int, typer.Option(min=1, help="Rows whose lengths are counted.")] = 1000,
+    html: Annotated[Path | None, typer.Option(help="Write a page to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show rows as read, as rendered and as tokens, with what is trained on, before a run."""
+    from aligntune.cli.preview import run
+
+    run(*_given(context, config), rows=rows, lengths=lengths, html=html, as_json=as_json)
+
+
 @app.command()
 def plugins(as_json: Json = False) -> None:
     """List the installed plugins, what they provide, and what became of them."""

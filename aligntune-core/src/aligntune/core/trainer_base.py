@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligntune.errors import UnavailableError
+
 if TYPE_CHECKING:
     from aligntune.plan import Plan
+    from aligntune.preview import Preview
     from aligntune.run import RunDirectory
 
 __all__ = ["RLTrainerBase", "SFTTrainerBase", "TrainerBase"]
@@ -55,6 +58,19 @@ class TrainerBase(ABC):
     @abstractmethod
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:
         """Complete prompts (strings, or lists of chat messages), in order."""
+
+    def preview(self, rows: int = 3, lengths: int = 1000) -> Preview:
+        """Rows as read, normalised, rendered and as tokens, before any weight loads.
+
+        Args:
+            rows: how many rows of each data set are shown in full.
+            lengths: how many rows' lengths are counted.
+
+        Raises:
+            UnavailableError: if the backend's trainers cannot say.
+            AlignTuneError: as `train` would, for data and tokenizers that do not fit.
+        """
+        raise UnavailableError(f"{type(self).__name__} has no preview")
 
     @abstractmethod
     def save_model(self, path: str | Path | None = None) -> str:
