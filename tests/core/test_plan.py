@@ -22,7 +22,7 @@ from aligntune.errors import (
     UnavailableError,
 )
 from aligntune.hardware import Hardware
-from aligntune.plan import Plan, Value, make_plan
+from aligntune.plan import Plan, Value, make_plan, resolved_values
 from aligntune.plugins import Plugins
 
 SFT: dict[str, Any] = {"algorithm": "toy-sft", "model": "m", "dataset": "d", "batch_size": 2}
@@ -89,7 +89,9 @@ def test_a_backend_that_was_asked_for_is_taken_or_is_an_error(
 def test_use_unsloth_asks_for_it_and_contradicts_another_backend() -> None:
     with pytest.raises(NotRegisteredError, match="pip install aligntune-unsloth"):
         planned(SFT, use_unsloth=True)
-    with pytest.raises(ConfigError, match="`backend` says 'slow' and `model.use_unsloth` says 'unsloth'"):
+    with pytest.raises(
+        ConfigError, match="`backend` says 'slow' and `model.use_unsloth` says 'unsloth'"
+    ):
         planned(SFT, use_unsloth=True, backend="slow")
 
 
@@ -160,6 +162,25 @@ def test_defaults_bend_to_the_hardware_and_to_the_paper_and_say_so() -> None:
     assert (batch.value, batch.origin) == (6, "default of Toy (2026)")
     assert bent.flat()["train.loss_type"] == "toy"
     assert at(planned(RL), "model.precision").origin == "default"
+
+
+def test_the_default_reward_is_used_where_none_is_set_and_the_plan_says_so() -> None:
+    given = {**RL, "algorithm": "toy-praised", "batch_size": 2}
+    del given["rewards"]
+    config = load_config(given)
+    plan = make_plan(config)
+    said = at(plan, "rewards.0.type")
+    assert (said.value, said.origin) == ("praise", "default, no reward is set")
+    assert config.rewards == []
+    resolved, _ = resolved_values(plan)
+    assert resolved["rewards"][0]["type"] == "praise"
+    assert resolved_values(make_plan(load_config(resolved)))[0] == resolved
+    assert plan.scorer(["prompt"])(["p"], ["c"]) == [1.0]
+    own = planned(given, rewards=[{"type": "praise", "weight": 2.0}])
+    assert at(own, "rewards.0.type").origin != "default, no reward is set"
+    with pytest.raises(ConfigError, match="toy-blamed learns from rewards, and none is set") as e:
+        planned(given, algorithm="toy-blamed")
+    assert "available: praise, custom" in str(e.value)
 
 
 def test_values_that_were_set_never_bend_and_the_given_configuration_stays() -> None:

@@ -84,6 +84,17 @@ def aligntune_register_algorithms(register: Any) -> None:
         register(
             "toy-sft", "toy:Trainer", summary="imitation", backend=backend, kind="sft", **common
         )
+    for name, reward in (("toy-praised", "praise"), ("toy-blamed", "blame")):
+        register(
+            name,
+            "toy:Trainer",
+            summary="play",
+            backend="slow",
+            kind="rl",
+            rewards="required",
+            default_reward=reward,
+            **common,
+        )
     register(
         "toy-rl",
         "toy:Trainer",

@@ -192,8 +192,8 @@ CONFIGURATION: dict[str, tuple[str, tuple[str, ...]]] = {
         ("unknown reward 'acuracy'", "did you mean 'accuracy'?", "math_accuracy"),
     ),
     "no reward": (
-        f"{START}algorithm: grpo\n",
-        ("rewards", "grpo learns from rewards, and none is set", "accuracy", "custom"),
+        f"{START}algorithm: grpo\nplugins:\n  without: [rewards]\n",
+        ("rewards", "grpo learns from rewards, and none is set", "custom"),
     ),
     "unknown evaluator": (
         f"{START}evaluation:\n  evaluators: [perplexty]\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,20 @@ def test_an_adapter_is_no_whole_model(settings: dict[str, Any], tmp_path: Path) 
 def test_predict_takes_a_list(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="not the one string '3"):
         create_sft_trainer(**settings).predict("3+4=")
+
+
+def test_without_a_reward_accuracy_is_used_and_needs_a_reference(
+    settings: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings |= {"algorithm": "grpo", "batch_size": 4, "max_completion_length": 4}
+    with caplog.at_level(logging.INFO, "aligntune"):
+        run = create_rl_trainer(**settings).train()
+    assert "no reward is set; accuracy is the default" in caplog.messages
+    assert "rewards/accuracy/mean" in json.loads(run.metrics.read_text().splitlines()[0])
+    assert "type: accuracy\n" in (run.path / "config.yaml").read_text()
+    bare = write_jsonl(tmp_path / "bare.jsonl", [{"prompt": f"{n}+1="} for n in range(16)])
+    trainer = create_rl_trainer(**settings | {"dataset_name": str(bare)})
+    with pytest.raises(DataError) as caught:
+        trainer.setup()
+    assert "needs a reference" in str(caught.value)
+    assert "'accuracy' is the default because no reward is set" in str(caught.value)

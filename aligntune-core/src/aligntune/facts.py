@@ -38,7 +38,8 @@ class AlgorithmFacts:
 
     `kind`: `"sft"` algorithms read an `SFTConfig`, `"rl"` algorithms a `UnifiedConfig`.
     `data`: the name of the column contract (see `aligntune.data.contract`).
-    `rewards`: whether reward functions are needed, allowed or refused.
+    `rewards`: whether reward functions are needed, allowed or refused. `default_reward`: the one
+    that is used where none is set and it is registered.
     `parameters`: `"module:NAME"` of the parameter table (see `aligntune.plan.parameters`).
     `defaults`: field path -> value, where the algorithm's paper differs from the schema's default.
     """
@@ -49,6 +50,7 @@ class AlgorithmFacts:
     data: str
     parameters: str
     rewards: Literal["required", "optional", "none"] = "none"
+    default_reward: str = ""
     defaults: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     paper: str = ""
     aliases: tuple[str, ...] = ()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import RLTrainerBase
 from aligntune.errors import DataError
-from aligntune.scoring import Scorer, build_scorer
 from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import Trainer
 
+    from aligntune.scoring import Scorer
     from aligntune_trl.preview_rows import Seen
 
 __all__ = ["GRPOTrainer"]
@@ -56,7 +56,7 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
         super().prepare_data()
         assert self.data is not None
         columns = self.data.rows.column_names
-        self.scorer = build_scorer(self.config.rewards, self.plan.plugins, columns)
+        self.scorer = self.plan.scorer(columns)
         self.data.rows = self._short_enough(self.data.rows)
         needed = prompts_per_generation(self.config)
         if len(self.data.rows) < needed:

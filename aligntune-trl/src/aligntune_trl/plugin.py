@@ -43,6 +43,7 @@ ALGORITHMS = (
             "kind": "rl",
             "data": "prompt",
             "rewards": "required",
+            "default_reward": "accuracy",
             "paper": "GRPO (DeepSeekMath, arXiv 2402.03300)",
             "defaults": {"train.loss_type": "grpo"},
         },

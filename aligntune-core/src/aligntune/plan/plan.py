@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
 from aligntune import plugins as plugins_module
-from aligntune.config import RunConfig, Section
+from aligntune.config import RewardConfig, RunConfig, Section
 from aligntune.config.problems import place
 from aligntune.config.section import extra_of
-from aligntune.errors import ConfigError, NotRegisteredError, Problem
+from aligntune.errors import ConfigError, DataError, NotRegisteredError, Problem
 from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hardware import Hardware
 from aligntune.plan.cap import cap_steps
@@ -20,8 +21,13 @@ from aligntune.plan.parameters import ParameterTable, Refused
 from aligntune.plan.resolve import Choice, choose
 from aligntune.plugins import Plugins
 from aligntune.registry import Entry, import_target
+from aligntune.scoring import Scorer, build_scorer
 
 __all__ = ["Plan", "Value", "leaves", "make_plan"]
+
+logger = logging.getLogger("aligntune")
+
+NO_REWARD = "default, no reward is set"
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,26 @@ class Plan:
     def flat(self) -> dict[str, Any]:
         """Full path -> value, of everything that is used."""
         return {value.path: value.value for value in self.values if value.used}
+
+    def scorer(self, columns: Iterable[str]) -> Scorer:
+        """The weighted sum of the run's rewards, checked against the columns of its data, loaded.
+
+        Raises:
+            AlignTuneError: as `aligntune.scoring.build_scorer` says.
+        """
+        rewards = self.config.rewards
+        defaulted = any(v.path == "rewards.0.type" and v.origin == NO_REWARD for v in self.values)
+        if defaulted:
+            logger.info("no reward is set; %s is the default", rewards[0].type)
+        try:
+            return build_scorer(rewards, self.plugins, columns)
+        except DataError as error:
+            if not defaulted:
+                raise
+            raise DataError(
+                f"{error}. {rewards[0].type!r} is the default because no reward is set; set "
+                "`rewards` for another one"
+            ) from error
 
 
 def leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, bool, Any]]:
@@ -101,7 +127,8 @@ def make_plan(
         reads, given = kinds if facts.kind == "sft" else reversed(kinds)
         raise ConfigError(f"{choice.algorithm.name!r} reads {reads}, not {given}")
     config = _copy(config)
-    bent = _bend(config, facts, table, hardware) | cap_steps(config)
+    bent = _default_reward(config, facts, plugins)
+    bent |= _bend(config, facts, table, hardware) | cap_steps(config)
     values, problems = _values(config, table, bent)
     for check in table.checks:
         problems.extend(check(config))
@@ -179,6 +206,16 @@ def _bend(
         if found is not None:
             section.__dict__[name], why[path] = found[0], f"default, {found[1]}"
     return why
+
+
+def _default_reward(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins) -> dict[str, str]:
+    """Put the algorithm's default reward where none is set; return why, by path."""
+    name = facts.default_reward
+    judged = config.model.reward_model_name or config.model.reward_model_source
+    if config.rewards or judged or not name or not plugins.rewards.matching(name):
+        return {}
+    config.__dict__["rewards"] = [RewardConfig(type=name)]
+    return {"rewards.0.type": NO_REWARD}
 
 
 def _at(config: RunConfig, path: str) -> tuple[Section, str]:
