@@ -17,6 +17,8 @@ from aligntune.run.record import environment
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from selenium import webdriver
+
 ATTACK = "<script>window.ran=1;alert(1)</script></script><img src=x onerror='window.ran=2'>"
 
 
