@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from aligntune.errors import DataError
+
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["complete", "prompt_ids", "prompt_length"]
+__all__ = ["complete", "prompt_ids", "prompt_length", "with_short_prompts"]
+
+logger = logging.getLogger("aligntune")
 
 
 def prompt_ids(
@@ -30,6 +37,45 @@ def prompt_length(
     return len(prompt_ids(tokenizer, prompt, template_arguments))
 
 
+def with_short_prompts(
+    rows: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    limit: int | None,
+    template_arguments: Mapping[str, Any],
+    *,
+    set_by: str = "train.max_prompt_length",
+) -> Dataset:
+    """The rows whose prompt has at most `limit` tokens; how many are left out is logged.
+
+    Args:
+        rows: with a column `prompt`.
+        tokenizer: the tokenizer of the model.
+        limit: in tokens; None keeps every row.
+        template_arguments: further arguments of the chat template.
+        set_by: the field that an error names.
+
+    Raises:
+        DataError: if none is left.
+    """
+    if limit is None:
+        return rows
+
+    def fits(prompt: Any) -> bool:
+        return prompt_length(tokenizer, prompt, template_arguments) <= limit
+
+    kept = rows.filter(fits, input_columns="prompt")
+    if len(kept) == 0:
+        raise DataError(f"all {len(rows)} prompts are longer than {limit} tokens; raise `{set_by}`")
+    if len(kept) < len(rows):
+        logger.warning(
+            "left out %d of %d prompts that are longer than %d tokens",
+            len(rows) - len(kept),
+            len(rows),
+            limit,
+        )
+    return kept
+
+
 def complete(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -38,6 +84,8 @@ def complete(
     max_new_tokens: int = 256,
     temperature: float = 0.0,
     top_p: float = 1.0,
+    top_k: int = 0,
+    template_arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[str]:
     """Complete each prompt on its own, so that no padding can change it.
 
@@ -48,6 +96,8 @@ def complete(
         max_new_tokens: longest completion, in tokens.
         temperature: 0 takes the likeliest token.
         top_p: nucleus sampling, in (0, 1].
+        top_k: sample from the so many likeliest tokens; 0 means all.
+        template_arguments: further arguments of the chat template.
     """
     import torch
 
@@ -58,7 +108,7 @@ def complete(
         "top_k": None,
     }
     if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
     texts = []
     was_training = model.training
     model.train(mode=False)
@@ -67,7 +117,9 @@ def complete(
             text = prompt
         else:
             text = str(
-                tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+                tokenizer.apply_chat_template(
+                    prompt, tokenize=False, add_generation_prompt=True, **template_arguments
+                )
             )
         inputs = tokenizer(text, return_tensors="pt", add_special_tokens=isinstance(prompt, str))
         inputs = {k: v.to(model.device) for k, v in inputs.items() if k != "token_type_ids"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import RLTrainerBase
@@ -12,7 +11,7 @@ from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
 from aligntune_trl.batch import prompt_limit, prompts_per_generation
 from aligntune_trl.callbacks import SamplesCallback
-from aligntune_trl.generation import prompt_length
+from aligntune_trl.generation import with_short_prompts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from aligntune_trl.preview_rows import Seen
 
 __all__ = ["GRPOTrainer"]
-
-logger = logging.getLogger("aligntune")
 
 
 class GRPOTrainer(TRLTrainer, RLTrainerBase):
@@ -57,41 +54,15 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
         assert self.data is not None
         columns = self.data.rows.column_names
         self.scorer = self.plan.scorer(columns)
-        self.data.rows = self._short_enough(self.data.rows)
+        self.data.rows = with_short_prompts(
+            self.data.rows, self.tokenizer, self.length_limit, self.template_arguments
+        )
         needed = prompts_per_generation(self.config)
         if len(self.data.rows) < needed:
             raise DataError(
                 f"{len(self.data.rows)} prompts are fewer than the {needed} that are completed at "
                 "once; lower `train.per_device_batch_size`, or bring more rows"
             )
-
-    def _short_enough(self, rows: Dataset) -> Dataset:
-        """Leave out prompts that are longer than allowed, and say how many.
-
-        Raises:
-            DataError: if none is left.
-        """
-        limit = prompt_limit(self.config)
-        if limit is None:
-            return rows
-
-        def fits(prompt: Any) -> bool:
-            return prompt_length(self.tokenizer, prompt, self.template_arguments) <= limit
-
-        kept = rows.filter(fits, input_columns="prompt")
-        if len(kept) < len(rows):
-            logger.warning(
-                "left out %d of %d prompts that are longer than %d tokens",
-                len(rows) - len(kept),
-                len(rows),
-                limit,
-            )
-        if len(kept) == 0:
-            raise DataError(
-                f"all {len(rows)} prompts are longer than {limit} tokens; "
-                "raise `train.max_prompt_length`"
-            )
-        return kept
 
     def make_trainer(
         self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
