@@ -44,7 +44,7 @@ BROKEN: list[tuple[str, str, str]] = [
     ("a.jsonl", "", "a.jsonl: the file is empty"),
     ("a.csv", "prompt,completion\n", "a.csv: the data set is empty"),
     ("a.json", "[]", "a.json"),
-    ("a.json", '{"prompt": ', "a.json: cannot be read"),
+    ("a.json", '{"prompt": ', "a.json:1:12: this is not JSON"),
     ("a.parquet", "no parquet", "a.parquet: cannot be read"),
     ("a.xlsx", "no table", "found .xlsx"),
     (
@@ -64,7 +64,7 @@ def test_what_is_said_of_a_broken_file(name: str, text: str, says: str, write: W
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"split": "test"}, "a local file has the one split 'train', not 'test'"),
+        ({"split": "test"}, "there is no split 'test'; splits there: train"),
         ({"subset": "main"}, "a local file has no subset 'main'"),
         ({"revision": "v1"}, "a local file has no revision"),
         ({"task_type": "token_classification"}, "task_type 'token_classification' is not one of"),

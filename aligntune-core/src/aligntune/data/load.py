@@ -1,114 +1,156 @@
-"""Reads rows: a data set on the hub, or local files. Everything else happens in `prepare`."""
+"""Reads rows, as they are: of the hub, of local files, or of an object that was passed.
+
+Everything else happens in `prepare`. What `datasets` raises for broken data becomes a `DataError`
+here, with the file, the line and the column where they can be known; for a stream, when the row is
+reached.
+"""
 
 from __future__ import annotations
 
 import glob
-import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aligntune.config import DatasetConfig
-from aligntune.errors import DataError, did_you_mean
+from aligntune.data.broken import broken_place
+from aligntune.data.files import KINDS, Local, find_local
+from aligntune.data.hub import hub_error
+from aligntune.data.splits import check_split, split_of
+from aligntune.errors import AlignTuneError, DataError
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, DatasetBuilder, IterableDataset
 
 __all__ = ["load_rows"]
 
-_FORMATS = {
-    ".jsonl": "json",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".txt": "text",
-}
+logger = logging.getLogger("aligntune")
 
 
-def load_rows(config: DatasetConfig) -> Dataset:
-    """Read the rows of one data set, as they are.
+def load_rows(config: DatasetConfig) -> Dataset | IterableDataset:
+    """Read the rows of one data set; a stream if `config.streams`.
 
     Raises:
-        DataError: if there is no such file, data set, subset or split, or a file is broken; names
-            the file and the line where that can be known.
+        DataError: if there is no such file, data set, subset, split or revision, or a file is
+            broken or empty; names what is there.
     """
-    files = _local_files(config.name)
-    if files is None:
-        return _from_hub(config)
-    if config.subset is not None:
-        raise DataError(
-            f"{config.name}: a local file has no subset {config.subset!r}; leave it out"
-        )
-    if config.revision is not None:
-        raise DataError(f"{config.name}: a local file has no revision; leave it out")
-    return _from_files(config, files)
-
-
-def _local_files(name: str) -> list[Path] | None:
-    """The local files that a name stands for, or None if it is a hub name."""
-    path = Path(name).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        if _is_saved(path):
-            return [path]
-        if found := sorted(p for p in path.iterdir() if p.suffix.lower() in _FORMATS):
-            return found
-        kinds = ", ".join(_FORMATS)
-        raise DataError(f"{name}: the folder holds no data files ({kinds})")
-    if any(mark in name for mark in "*?["):
-        matched = sorted(Path(match) for match in glob.glob(name, recursive=True))  # noqa: PTH207 (an absolute pattern may stand here)
-        if not matched:
-            raise DataError(f"{name}: no file matches")
-        return matched
-    if path.suffix.lower() in _FORMATS or path.is_absolute() or name.startswith(("./", "../", "~")):
-        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, near)
-        raise DataError(f"{name}: there is no such file{'; ' + hint if hint else ''}")
-    return None
-
-
-def _is_saved(folder: Path) -> bool:
-    """Whether `save_to_disk` of a data set, or of several splits, wrote the folder."""
-    return any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
-
-
-def _from_files(config: DatasetConfig, files: list[Path]) -> Dataset:
+    if not isinstance(config.name, str):
+        _refuse(config, "an object that was passed")
+        return split_of(config.name, config)
+    local = find_local(config.name)
+    if local is not None and local.saved:
+        _refuse(config, "a saved data set")
+        return _saved(config, local)
+    if local is not None and local.folder is None:
+        _refuse(config, "a local file")
+    source = _Source(config, local)
+    if not config.streams:
+        return source.read()
     import datasets
 
-    if files[0].is_dir():
-        loaded = datasets.load_from_disk(str(files[0]))
-        if isinstance(loaded, datasets.DatasetDict):
-            return _split_of(loaded, config)
-        return _split_of({"train": loaded}, config)
-    kinds = {_FORMATS.get(file.suffix.lower(), "") for file in files}
-    if "" in kinds or len(kinds) > 1:
-        endings = ", ".join(sorted({file.suffix or file.name for file in files}))
-        raise DataError(f"{config.name}: files of one of these kinds are read together: "
-                        f"{', '.join(_FORMATS)}; found {endings}")  # fmt: skip
-    if config.split != "train":
-        raise DataError(
-            f"{config.name}: a local file has the one split 'train', not {config.split!r}"
-        )
-    for file in files:
-        if file.stat().st_size == 0:
-            raise DataError(f"{file}: the file is empty")
-    more: dict[str, Any] = {"sep": "\t"} if files[0].suffix.lower() == ".tsv" else {}
-    names = [str(file.resolve()) for file in files]
-    builder = datasets.load_dataset_builder(kinds.pop(), data_files=names, **more)
-    try:
-        with _one_voice():
+    source.check_split(source.builder())
+    return datasets.IterableDataset.from_generator(_stream, gen_kwargs={"source": source})
+
+
+def _refuse(config: DatasetConfig, what: str) -> None:
+    if config.subset is not None:
+        raise DataError(f"{config.label}: {what} has no subset {config.subset!r}; leave it out")
+    if config.revision is not None:
+        raise DataError(f"{config.label}: {what} has no revision; leave it out")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What `datasets` is asked for: files, a folder of them, or a name on the hub."""
+
+    config: DatasetConfig
+    local: Local | None
+
+    def builder(self) -> DatasetBuilder:
+        import datasets
+
+        config, local = self.config, self.local
+        more: dict[str, Any] = {}
+        if local is not None and local.ending == ".tsv":
+            more["sep"] = "\t"
+        with self.errors():
+            if local is None:
+                return datasets.load_dataset_builder(
+                    config.name, config.subset, revision=config.revision
+                )
+            if local.folder is not None:
+                if config.revision is not None:
+                    raise DataError(f"{config.name}: a folder has no revision; leave it out")
+                return datasets.load_dataset_builder(str(local.folder), config.subset, **more)
+            names = [glob.escape(str(file.resolve())) for file in local.files]
+            return datasets.load_dataset_builder(KINDS[local.ending], data_files=names, **more)
+
+    def check_split(self, builder: DatasetBuilder) -> None:
+        """Refuse a split that is not there, before anything is downloaded for it."""
+        files = builder.config.data_files or {}
+        if self.local is not None and self.local.folder is not None:
+            self._tell_unused(files)
+        check_split(self.config, [str(name) for name in files or builder.info.splits or ()])
+
+    def _tell_unused(self, files: Mapping[Any, Iterable[str]]) -> None:
+        assert self.local is not None
+        used = {str(file) for some in files.values() for file in some}
+        unused = [file.name for file in self.local.files if str(file.resolve()) not in used]
+        if unused:
+            logger.warning(
+                "%s: %s not read: the names of the other files say which split they belong to",
+                self.config.name,
+                f"{', '.join(unused[:5])}{' and more' if len(unused) > 5 else ''}",
+            )
+
+    def read(self) -> Dataset:
+        """All rows, through the cache of `datasets`."""
+        builder = self.builder()
+        self.check_split(builder)
+        with self.errors():
             builder.download_and_prepare()
-    except (datasets.exceptions.DatasetGenerationError, ValueError, OSError) as error:
+            check_split(self.config, list(builder.info.splits))
+            if all(split.num_examples == 0 for split in builder.info.splits.values()):
+                raise DataError(f"{self.config.name}: the data set is empty")
+            return builder.as_dataset(split=self.config.split)
+
+    def stream(self) -> Iterator[dict[str, Any]]:
+        """Row after row; a few hundred are read at a time."""
+        builder = self.builder()
+        with self.errors():
+            rows = iter(builder.as_streaming_dataset(split=self.config.split))
+        while some := self._next(rows):
+            yield from some
+
+    def _next(self, rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+        with self.errors():
+            return list(islice(rows, 256))
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """The boundary to the libraries that read files, and to the hub."""
+        try:
+            with _one_voice():
+                yield
+        except AlignTuneError:
+            raise
+        except Exception as error:  # parsers raise anything for what they were not made for
+            raise self._said(error) from error
+
+    def _said(self, error: Exception) -> DataError:
+        if self.local is None:
+            return hub_error(self.config, error)
         cause = error.__cause__ or error
-        raise DataError(_broken_line(files) or f"{config.name}: cannot be read: {cause}") from error
-    if builder.info.splits["train"].num_examples == 0:
-        raise DataError(f"{config.name}: the data set is empty")
-    return builder.as_dataset(split="train")
+        said = " ".join(str(cause).split()) or type(cause).__name__
+        place = broken_place(self.local.files, said)
+        return DataError(place or f"{self.config.name}: cannot be read: {said}")
+
+
+def _stream(source: _Source) -> Iterator[dict[str, Any]]:
+    yield from source.stream()
 
 
 @contextmanager
@@ -123,40 +165,12 @@ def _one_voice() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _broken_line(files: list[Path]) -> str | None:
-    """Where the first line stands that is not a JSON object, or None."""
-    for file in files:
-        if file.suffix.lower() != ".jsonl":
-            continue
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    row = json.loads(line.rstrip()) if line.strip() else {}
-                except json.JSONDecodeError as error:
-                    return f"{file}:{number}:{error.colno}: this is not JSON: {error.msg}"
-                if not isinstance(row, dict):
-                    return f"{file}:{number}: expected a JSON object, found a {type(row).__name__}"
-    return None
-
-
-def _split_of(loaded: Any, config: DatasetConfig) -> Dataset:
-    if config.split not in loaded:
-        splits = ", ".join(loaded)
-        raise DataError(
-            f"{config.name}: there is no split {config.split!r}; splits there: {splits}"
-        )
-    return loaded[config.split]
-
-
-def _from_hub(config: DatasetConfig) -> Dataset:
+def _saved(config: DatasetConfig, local: Local) -> Dataset | IterableDataset:
     import datasets
 
     try:
-        return datasets.load_dataset(
-            config.name, config.subset, split=config.split, revision=config.revision
-        )
-    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(
-            f"{config.name}: it is no local file, and the hub did not give it: {first}"
-        ) from error
+        with _one_voice():
+            loaded = datasets.load_from_disk(str(local.folder))
+    except Exception as error:  # parsers raise anything for what they were not made for
+        raise DataError(f"{config.name}: the saved data set cannot be read: {error}") from error
+    return split_of(loaded, config)

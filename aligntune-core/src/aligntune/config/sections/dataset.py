@@ -13,6 +13,8 @@ from aligntune.enums import TaskType
 
 __all__ = ["DatasetConfig"]
 
+_OBJECTS = ("Dataset", "DatasetDict", "IterableDataset", "IterableDatasetDict")
+
 
 class DatasetConfig(Section):
     """Where rows come from and how they become what the algorithm trains on."""
@@ -102,6 +104,17 @@ class DatasetConfig(Section):
             return fspath(value)
         if isinstance(value, str) and value.strip():
             return value
-        if type(value).__module__.partition(".")[0] == "datasets":
+        kind = type(value)
+        if kind.__module__.partition(".")[0] == "datasets" and kind.__name__ in _OBJECTS:
             return value
         raise ValueError("expected a name, a path or a `datasets.Dataset`")
+
+    @property
+    def label(self) -> str:
+        """The name, or for an object that was passed what it is: how messages call the data set."""
+        return self.name if isinstance(self.name, str) else f"the {type(self.name).__name__} passed"
+
+    @property
+    def streams(self) -> bool:
+        """Whether rows are read as they are needed: asked for, or the object is a stream."""
+        return self.streaming or type(self.name).__name__.startswith("Iterable")
