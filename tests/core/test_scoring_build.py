@@ -32,6 +32,10 @@ class Setting:
     params: dict[str, Any] = field(default_factory=dict)
     clip: Any = None
     shield: bool = False
+    normalize: Any = False
+    model_name: str | None = None
+    device: str = "auto"
+    cache_dir: str | None = None
 
 
 class Times(RewardFunction):
@@ -122,6 +126,34 @@ def test_what_is_wrong_is_said(
 ) -> None:
     with pytest.raises(error, match=says):
         build_scorer([setting], plugins, ["prompt", "label"])
+
+
+class Judged(Times):
+    """A reward whose model is named by its parameters."""
+
+    def __init__(self, model: str = "small", device: str = "auto", cache_dir: str = "") -> None:
+        super().__init__()
+        self.made_with = (model, device, cache_dir)
+
+
+def test_fields_of_a_model_are_parameters_of_the_reward(plugins: Plugins) -> None:
+    register(plugins, "judged", Judged)
+    settings = [
+        RewardConfig(type="judged", model_name="big", device="cpu", cache_dir="there"),
+        RewardConfig(type="judged", model_name="big", params={"model": "big", "device": "cuda"}),
+        RewardConfig(type="times", model_name=None, device="auto", cache_dir=None),
+    ]
+    parts = build_scorer(settings, plugins).parts
+    found: list[Any] = [part.reward for part in parts]
+    assert found[0].made_with == ("big", "cpu", "there")
+    assert found[1].made_with == ("big", "cuda", "")
+    with pytest.raises(ConfigError, match=r"rewards\[0\]: .*has no parameter 'device'; it takes f"):
+        build_scorer([RewardConfig(type="times", device="cpu")], plugins)
+    says = r"rewards\[0\]\.model_name: it is 'big', and params\.model is 'small'"
+    with pytest.raises(ConfigError, match=says):
+        build_scorer(
+            [RewardConfig(type="judged", model_name="big", params={"model": "small"})], plugins
+        )
 
 
 def test_two_owners_of_a_name(plugins: Plugins) -> None:

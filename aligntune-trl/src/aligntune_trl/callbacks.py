@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
+from transformers.trainer_callback import ExportableState
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -22,6 +23,7 @@ __all__ = [
     "MetricsCallback",
     "ProgressCallback",
     "SamplesCallback",
+    "ScorerCallback",
     "StopCallback",
     "write_samples",
 ]
@@ -92,6 +94,32 @@ class SamplesCallback(TrainerCallback):
                 "reference": last.references[index] if last.references else None,
             }
             self.run.append_jsonl(self.run.samples, sample)
+
+
+class ScorerCallback(TrainerCallback, ExportableState):
+    """Keeps the running means of normalized rewards in checkpoints, and still in evaluation.
+
+    The state of such a callback is a part of `trainer_state.json`.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+
+    def state(self) -> dict[str, Any]:
+        return {"args": {}, "attributes": {"running": self.scorer.running.state_dict()}}
+
+    def on_init_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        model = kwargs["model"]
+        self.scorer.running.learning = lambda: bool(model.training)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        # Of a run that is resumed, these are the states of the checkpoint, by class.
+        states: Any = state.stateful_callbacks
+        self.scorer.running.load_state_dict(states[type(self).__name__]["attributes"]["running"])
 
 
 def write_samples(run: RunDirectory, step: int, samples: Sequence[Mapping[str, Any]]) -> None:

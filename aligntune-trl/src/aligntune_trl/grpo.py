@@ -10,7 +10,7 @@ from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
 from aligntune_trl.batch import prompt_limit, prompts_per_generation
-from aligntune_trl.callbacks import SamplesCallback
+from aligntune_trl.callbacks import SamplesCallback, ScorerCallback
 from aligntune_trl.generation import with_short_prompts
 
 if TYPE_CHECKING:
@@ -84,5 +84,9 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
             processing_class=policy.tokenizer,
             peft_config=policy.peft,
-            callbacks=[*callbacks, SamplesCallback(self.run, self.scorer)],
+            callbacks=[
+                *callbacks,
+                SamplesCallback(self.run, self.scorer),
+                ScorerCallback(self.scorer),
+            ],
         )

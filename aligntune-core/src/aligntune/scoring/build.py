@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from aligntune.errors import ConfigError, Problem, UnavailableError
 from aligntune.scoring.adapt import as_reward, load_reward
 from aligntune.scoring.combine import Scorer
+from aligntune.scoring.normalize import Normalize
 from aligntune.scoring.parts import Clip, Part
 from aligntune.scoring.signature import name_of
 
@@ -43,6 +44,14 @@ class RewardSettings(Protocol):
     def clip(self) -> Clip | None: ...
     @property
     def shield(self) -> bool: ...
+    @property
+    def normalize(self) -> Normalize: ...
+    @property
+    def model_name(self) -> str | None: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def cache_dir(self) -> str | None: ...
 
 
 def build_scorer(
@@ -122,11 +131,39 @@ def _part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
                 hint="set shield: true, or leave it out",
             )
         )
-    name, reward = _placed(path, str(config.type), params, plugins)
+    given = _of_a_model(config, path, params)
+    name, reward = _placed(path, str(config.type), params | given, plugins)
     try:
-        return Part(name, reward, config.weight, config.clip, config.shield, **own)
+        return Part(
+            name,
+            reward,
+            config.weight,
+            config.clip,
+            config.shield,
+            normalize=config.normalize,
+            **own,
+        )
     except ConfigError as error:
         raise _at(path, error) from error
+
+
+def _of_a_model(config: RewardSettings, path: str, params: Mapping[str, Any]) -> dict[str, str]:
+    """The fields that are parameters of rewards with a model, where they are set.
+
+    Raises:
+        ConfigError: if the parameter is set to something else.
+    """
+    fields = {"model_name": "model", "device": "device", "cache_dir": "cache_dir"}
+    found: dict[str, str] = {}
+    for field, name in fields.items():
+        value = getattr(config, field)
+        if value is None or (field == "device" and value == "auto"):
+            continue
+        if params.get(name, value) != value:
+            message = f"it is {value!r}, and params.{name} is {params[name]!r}"
+            raise ConfigError(Problem(f"{path}.{field}", message, hint="keep one of them"))
+        found[name] = value
+    return found
 
 
 _OWN_PARAMS = ("reference_column", "shield_threshold", "shield_value")

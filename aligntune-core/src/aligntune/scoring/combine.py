@@ -1,8 +1,9 @@
 """Weighs rewards and adds them up, and lets nothing through that is no number.
 
-For each part, in this order: raw value, check that it is finite, clip, weight. Then the sum over
-the parts, then the shields. Weights are applied here and nowhere else. A trainer is handed the
-`Scorer` as its only reward function, so it sees finite totals; each part's raw values are logged.
+For each part, in this order: raw value, check that it is finite, normalize, clip, weight. Then the
+sum over the parts, then the shields, which look at raw values. Weights are applied here and nowhere
+else. A trainer is handed the `Scorer` as its only reward function, so it sees finite totals; each
+part's raw values are logged.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.errors import ConfigError, RewardError
 from aligntune.scoring.conversation import completion_text, is_conversation
 from aligntune.scoring.faults import raw_values, sample
+from aligntune.scoring.normalize import Running, by_range, normalized
 from aligntune.scoring.parts import Part, reads_reference, require, with_names_of_their_own
 from aligntune.scoring.protocol import RewardBatch
 from aligntune.scoring.references import choose_reference
@@ -53,6 +55,8 @@ class Scorer:
     `reference_column`: the column that completions are compared with; by default the first present
     of `REFERENCE_COLUMNS`, known after `check` or the first batch.
     `last`: the breakdown of the last batch.
+    `running`: the means and deviations of rewards that are normalized by them; a part of every
+    checkpoint.
 
     Raises:
         ConfigError: if there are no parts.
@@ -66,6 +70,7 @@ class Scorer:
         if not self.parts:
             raise ConfigError("no reward is given; at least one is needed")
         self.reference_column = reference_column
+        self.running = Running([part.name for part in self.parts if part.normalize is True])
         self.last: Breakdown | None = None
         self._explicit = reference_column
         self._checked: set[frozenset[str]] = set()
@@ -117,7 +122,8 @@ class Scorer:
             for part in self.parts:
                 require(part, frozenset(batch.columns), "given with the batch")
         raw = {part.name: self._raw(part, batch) for part in self.parts}
-        totals = [self._total(index, raw, batch) for index in range(len(batch))]
+        added = {part.name: self._normalized(part, raw[part.name], batch) for part in self.parts}
+        totals = [self._total(index, raw, added, batch) for index in range(len(batch))]
         self.last = Breakdown(batch.texts, batch.prompts, batch.references, totals, raw, batch.step)
         return Scores(totals, raw)
 
@@ -168,11 +174,29 @@ class Scorer:
             batch = replace(batch, references=batch.columns[part.reference_column])
         return raw_values(part.name, part.reward, batch)
 
+    def _normalized(
+        self, part: Part, values: list[float | None], batch: RewardBatch
+    ) -> list[float | None]:
+        if part.normalize is False:
+            return values
+        if part.normalize is True:
+            return self.running.scaled(part.name, values)
+        if part.normalize == "range":
+            return by_range(values, part.reward.range)
+        try:
+            return normalized(part.normalize, values, batch.prompts)
+        except ValueError as error:
+            raise RewardError(f"reward {part.name!r}: {error}") from error
+
     def _total(
-        self, index: int, raw: Mapping[str, list[float | None]], batch: RewardBatch
+        self,
+        index: int,
+        raw: Mapping[str, list[float | None]],
+        added: Mapping[str, list[float | None]],
+        batch: RewardBatch,
     ) -> float:
         applied = [
-            (part, value) for part in self.parts if (value := raw[part.name][index]) is not None
+            (part, value) for part in self.parts if (value := added[part.name][index]) is not None
         ]
         if not applied:
             names = ", ".join(part.name for part in self.parts)
@@ -180,8 +204,9 @@ class Scorer:
                 f"no reward applies to {sample(batch, index)}: each of {names} returned None"
             )
         total = sum(part.weighted(value) for part, value in applied)
-        for part, value in applied:
-            if part.shield and value < part.shield_threshold:
+        for part, _ in applied:
+            before = raw[part.name][index]
+            if part.shield and before is not None and before < part.shield_threshold:
                 total = min(total, part.shield_value)
         if not math.isfinite(total):
             raise RewardError(f"the weighted sum is {total} for {sample(batch, index)}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from aligntune.errors import ConfigError, DataError
+from aligntune.scoring.normalize import Normalize
 from aligntune.scoring.protocol import RewardFunction
 from aligntune.scoring.references import REFERENCE_COLUMNS, listed
 
@@ -19,13 +20,17 @@ Clip = float | Sequence[float]
 class Part:
     """One reward in a weighted sum.
 
+    `normalize`: true shifts and scales values by their running mean and standard deviation,
+    `"batch"` and `"group"` by those of the batch or of the completions of one prompt, `"range"` by
+    the range of the reward, to [0, 1].
     `clip`: c > 0 limits values to [-c, c]; a pair [low, high] to that interval.
     `shield`: where the raw value is below `shield_threshold`, the row's total is at most
     `shield_value`. The part counts in the sum as any other; give it weight 0 if it should not.
     `reference_column`: the column this part compares with, if not that of the scorer.
 
     Raises:
-        ConfigError: if the weight is not finite, or the clip is no interval.
+        ConfigError: if the weight is not finite, the clip is no interval, or values are to be
+            normalized by a range that the reward does not declare.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Part:
     shield_threshold: float = 0.5
     shield_value: float = 0.0
     reference_column: str | None = None
+    normalize: Normalize = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.reward, RewardFunction):
@@ -48,6 +54,12 @@ class Part:
                 raise ConfigError(f"reward {self.name!r}: {field} must be a finite number")
         if self.clip is not None:
             self._limits(self.clip)
+        low, high = self.reward.range
+        if self.normalize == "range" and not (math.isfinite(high - low) and low < high):
+            raise ConfigError(
+                f"reward {self.name!r}: normalize is 'range', and the reward declares the range "
+                f"{low:g} to {high:g}; normalize with true, batch or group instead"
+            )
 
     def _limits(self, clip: Clip) -> tuple[float, float]:
         limits = (-clip, clip) if isinstance(clip, int | float) else tuple(clip)
@@ -58,12 +70,12 @@ class Part:
             )
         return limits[0], limits[1]
 
-    def weighted(self, raw: float) -> float:
-        """The contribution of a raw value to the sum: clipped, then weighted."""
+    def weighted(self, value: float) -> float:
+        """The contribution of a (normalized) value to the sum: clipped, then weighted."""
         if self.clip is not None:
             low, high = self._limits(self.clip)
-            raw = min(max(raw, low), high)
-        return self.weight * raw
+            value = min(max(value, low), high)
+        return self.weight * value
 
 
 def with_names_of_their_own(parts: Iterable[Part], taken: set[str]) -> tuple[Part, ...]:
