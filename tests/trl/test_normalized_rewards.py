@@ -1,4 +1,4 @@
-"""A run whose reward is normalized by its running mean: checkpoints, evaluation, exact resumption."""
+"""A run whose reward is normalized by a running mean: checkpoints, evaluation, exact resumption."""
 
 from __future__ import annotations
 

@@ -272,7 +272,18 @@ def _reward_problems(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins)
         return [Problem("rewards", f"{name} learns from rewards, and none is set", hint=hint)]
     if facts.rewards == "none" and config.rewards:
         return [Problem("rewards", f"{name} does not learn from rewards", hint="leave them out")]
-    return []
+    if config.distributed.num_processes == 1:
+        return []
+    return [
+        Problem(
+            f"rewards.{index}.normalize",
+            f"each of {config.distributed.num_processes} processes would normalize by its own "
+            "completions alone",
+            hint="use `range`, or leave it out",
+        )
+        for index, reward in enumerate(config.rewards)
+        if reward.normalize not in (False, "range")
+    ]
 
 
 def _placed(problem: Problem, config: RunConfig) -> Problem:
