@@ -42,12 +42,15 @@ class Problem:
     message: str
     where: str = ""
     hint: str = ""
+    given: str = ""
+    """The wrong value, as it is shown."""
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         key = f"{self.path}: " if self.path else ""
         hint = f"\n    {self.hint}" if self.hint else ""
-        return f"{place}{key}{self.message}{hint}"
+        given = f", not {self.given}" if self.given else ""
+        return f"{place}{key}{self.message}{given}{hint}"
 
 
 class ConfigError(AlignTuneError):

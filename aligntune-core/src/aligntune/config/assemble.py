@@ -2,18 +2,22 @@
 
 Nested and flat forms, other names of a field, files, keyword arguments and flags all become a list
 of `Setting(path, value, origin)`. Later sources override earlier ones path by path; within one
-source, two different values for one path are an error that names both.
+source, two different values for one path are an error that names both. What is wrong is kept beside
+the settings and raised with everything else that is found, so that all of it is told at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from aligntune.config.environment import from_secret
+from aligntune.config.problems import shown
 from aligntune.config.section import Section
 from aligntune.errors import ConfigError, Problem
+from aligntune.redact import is_secret_name
 
 __all__ = ["Setting", "collect", "field_paths", "merge"]
 
@@ -42,6 +46,8 @@ class Setting:
     value: Any
     origin: str
     given_as: str = ""
+    problem: Problem | None = None
+    """What is wrong with it; it then stands for no value."""
 
 
 Origin = Callable[[str], str]
@@ -88,8 +94,7 @@ def collect(data: Mapping[str, Any], origin: str | Origin) -> list[Setting]:
         data: a mapping as read from a file, or as given to a call; values may be sections.
         origin: where the values come from, or a function from the path as written to that.
 
-    Raises:
-        ConfigError: if two names of one parameter are set to different values.
+    Two names of one parameter that are set to different values make a setting with a problem.
     """
     where: Origin = origin if callable(origin) else lambda _: origin
     found: list[Setting] = []
@@ -126,30 +131,30 @@ def _dataset(value: Any, where: Origin, found: list[Setting]) -> None:
 
 def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) -> None:
     """`reward_functions` with `reward_function_weights` is a short form of `rewards`."""
-    names, weights = data.get("reward_functions"), data.get("reward_function_weights")
+    functions, numbers = "reward_functions", "reward_function_weights"
+    names, weights = data.get(functions), data.get(numbers)
     if names is None and weights is None:
         return
     if not isinstance(names, (list, tuple)):
-        path = "reward_functions"
-        raise ConfigError(Problem(path, "expected a list of reward names", where(path)))
-    if weights is not None and not isinstance(weights, (list, tuple)):
-        path = "reward_function_weights"
-        raise ConfigError(Problem(path, "expected a list of numbers", where(path)))
-    weights = [1.0] * len(names) if weights is None else list(weights)
+        found.append(_wrong(functions, "expected a list of reward names", where))
+        return
+    weights = [1.0] * len(names) if weights is None else weights
+    if not isinstance(weights, (list, tuple)):
+        found.append(_wrong(numbers, "expected a list of numbers", where))
+        return
     if len(weights) != len(names):
-        raise ConfigError(
-            Problem(
-                "reward_function_weights",
-                f"{len(weights)} weights for {len(names)} reward functions",
-                where("reward_function_weights"),
-                "give one weight per reward function",
-            )
-        )
+        what = f"{len(weights)} weights for {len(names)} reward functions"
+        found.append(_wrong(numbers, what, where, "give one weight per reward function"))
+        return
     rewards = [
         {**(name if isinstance(name, Mapping) else {"type": name}), "weight": weight}
         for name, weight in zip(names, weights, strict=True)
     ]
-    _root_value("rewards", "reward_functions", rewards, where, found)
+    _root_value("rewards", functions, rewards, where, found)
+
+
+def _wrong(path: str, what: str, where: Origin, hint: str = "") -> Setting:
+    return Setting(path, None, where(path), path, Problem(path, what, where(path), hint))
 
 
 def _root_value(path: str, written: str, value: Any, where: Origin, found: list[Setting]) -> None:
@@ -209,68 +214,92 @@ def _section_class(path: str) -> type[Section] | None:
 
 
 def _without_contradictions(found: Sequence[Setting]) -> list[Setting]:
+    """The settings, where a second value of one path is replaced by the problem that it is."""
     first: dict[str, Setting] = {}
-    problems = []
+    kept = []
     for setting in found:
         known = first.setdefault(setting.path, setting)
-        if known is not setting and _differ(known.value, setting.value):
-            problems.append(
-                Problem(
-                    setting.path,
-                    f"{known.given_as!r} and {setting.given_as!r} are names of one parameter and "
-                    f"are set to different values ({known.value!r} and {setting.value!r})",
-                    setting.origin,
-                    "keep one of them",
-                )
-            )
-    if problems:
-        raise ConfigError(problems)
-    return list(found)
+        if known is not setting and known.problem is None and _differ(known.value, setting.value):
+            kept.append(replace(setting, problem=_contradiction(known, setting)))
+        else:
+            kept.append(setting)
+    return kept
 
 
 def _differ(one: Any, other: Any) -> bool:
     return one is not other and one != other
 
 
-def merge(settings: Iterable[Setting]) -> tuple[dict[str, Any], dict[str, str]]:
+def _contradiction(one: Setting, other: Setting) -> Problem:
+    what = f"{one.given_as!r} and {other.given_as!r} are names of one parameter and are set to "
+    what += "different values"
+    if not (is_secret_name(one.path) or from_secret(one.origin) or from_secret(other.origin)):
+        what += f" ({shown(one.value)} and {shown(other.value)})"
+    return Problem(one.path, what, other.origin, "keep one of them")
+
+
+def merge(
+    settings: Iterable[Setting], problems: list[Problem] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the nested values and the origin of each path; a later setting replaces earlier ones.
 
     Setting a whole list replaces what was set inside it before.
+
+    Args:
+        settings: from the first to the last.
+        problems: takes what is wrong with the settings, to be raised with what else is found.
+
+    Raises:
+        ConfigError: for what is wrong with the settings, unless `problems` takes it.
     """
+    found: list[Problem] = []
     kept: dict[str, Setting] = {}
     for setting in settings:
+        if setting.problem is not None:
+            found.append(setting.problem)
+            continue
         below = [path for path in kept if path.startswith(f"{setting.path}.")]
         for path in below:
             del kept[path]
         kept[setting.path] = setting
     tree: dict[str, Any] = {}
     for setting in kept.values():
-        _put(tree, setting)
+        problem = _put(tree, setting)
+        if problem is not None:
+            found.append(problem)
+    if problems is None and found:
+        raise ConfigError(found)
+    if problems is not None:
+        problems.extend(found)
     return tree, {setting.path: setting.origin for setting in kept.values()}
 
 
-def _put(tree: dict[str, Any], setting: Setting) -> None:
-    """Put a value into nested dicts; below the fields that are lists, a number says which item."""
-    *parents, last = setting.path.split(".")
+def _put(tree: dict[str, Any], setting: Setting) -> Problem | None:
+    """Put a value into nested dicts; below the fields that are lists, a number says which item.
+
+    Returns what is in the way, if anything is.
+    """
+    path: list[str] = []
     node: Any = tree
-    for depth, name in enumerate(parents):
-        key = _key(node, name, setting)
-        path = ".".join(parents[: depth + 1])
-        empty: Any = [] if path in _LISTS or path == "evaluation.evaluators" else {}
-        present = node[key] if isinstance(node, list) else node.setdefault(key, empty)
-        if not isinstance(present, (dict, list)):
-            message = f"expected keys with values, not {present!r}"
-            raise ConfigError(Problem(path, message, setting.origin))
-        node = present
-    node[_key(node, last, setting)] = setting.value
-
-
-def _key(node: Any, name: str, setting: Setting) -> Any:
-    if not isinstance(node, list):
-        return name
-    if not name.isdecimal() or int(name) > len(node):
-        message = f"{name!r} is not the number of an item; there are {len(node)}, counted from 0"
-        raise ConfigError(Problem(setting.path, message, setting.origin))
-    if int(name) == len(node):
-        node.append({})
-    return int(name)
+    for name in setting.path.split("."):
+        if not isinstance(node, (dict, list)):
+            what = f"expected keys with values, not {shown(node)}"
+            return Problem(".".join(path), what, setting.origin)
+        path.append(name)
+        last = len(path) == setting.path.count(".") + 1
+        key: Any = name
+        if isinstance(node, list):
+            if not name.isdecimal() or int(name) > len(node):
+                what = f"{name!r} is not the number of an item; there are {len(node)}"
+                return Problem(setting.path, f"{what}, counted from 0", setting.origin)
+            key = int(name)
+            if key == len(node):
+                node.append({})
+        if last:
+            node[key] = setting.value
+        elif isinstance(node, list):
+            node = node[key]
+        else:
+            is_list = ".".join(path) in (*_LISTS, "evaluation.evaluators")
+            node = node.setdefault(key, [] if is_list else {})
+    return None

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aligntune.config.assemble import Setting, collect
+from aligntune.config.includes import read_documents
 from aligntune.config.run_config import RunConfig, SFTConfig, UnifiedConfig
-from aligntune.config.sources import read_file
+from aligntune.config.sources import Document
 from aligntune.errors import ConfigError, Problem
 
 __all__ = ["Kind", "Source", "load_config", "settings_of"]
@@ -26,25 +27,17 @@ def settings_of(source: Source) -> list[Setting]:
     if isinstance(source, RunConfig):
         return source.settings()
     if isinstance(source, (str, Path)):
-        data, places = read_file(source)
-        return collect(_named(data), lambda path: _nearest(path, places, str(source)))
+        return [setting for document in read_documents(source) for setting in _settings(document)]
     if isinstance(source, Mapping):
-        return collect(_named(source), "Python")
+        return collect({str(key): value for key, value in source.items()}, "Python")
     raise ConfigError(
         f"a configuration is a file name, a dict or a config object, not a {type(source).__name__}"
     )
 
 
-def _named(data: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(key): value for key, value in data.items()}
-
-
-def _nearest(path: str, places: Mapping[str, str], default: str) -> str:
-    while path:
-        if path in places:
-            return places[path]
-        path = path.rpartition(".")[0]
-    return default
+def _settings(document: Document) -> list[Setting]:
+    wrong = [Setting(p.path, None, p.where, p.path, p) for p in document.problems]
+    return [*wrong, *collect(document.data, document.origin)]
 
 
 def load_config(
@@ -53,7 +46,8 @@ def load_config(
     """Load a configuration; `overrides` win over what `source` says.
 
     Args:
-        source: a YAML or JSON file, a dict (nested or flat), or a configuration.
+        source: a YAML or JSON file, with the files that it names as its `base` and environment
+            variables put in; a dict (nested or flat); or a configuration.
         overrides: settings on top, such as those of keyword arguments or flags.
         kind: `"sft"` or `"rl"`; None reads it off the algorithm.
 
@@ -78,7 +72,10 @@ def _kind_said(settings: list[Setting]) -> tuple[list[Setting], Kind | None]:
     algorithms = {str(s.value).lower() for s in rest if s.path == "algo"}
     if said == "sft" and algorithms - {"sft"}:
         other = min(algorithms - {"sft"})
-        raise ConfigError(Problem("type", f"it says sft, and the algorithm is {other!r}"))
+        origin = next(s.origin for s in reversed(settings) if s.path in ("type", "training_type"))
+        where = "" if origin == "Python" else origin
+        problem = Problem("type", f"it says sft, and the algorithm is {other!r}", where)
+        rest.append(Setting("type", None, origin, problem=problem))
     return rest, said
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from aligntune.config.foreign import foreign_name
 from aligntune.config.section import Section
 from aligntune.errors import Problem, did_you_mean
+from aligntune.redact import is_secret_name, redact
 
-__all__ = ["place", "problems_of"]
+__all__ = ["apart", "in_order", "place", "problems_of", "shown"]
 
-# Names that users bring along from elsewhere, and what they are called here.
-_RENAMED = {
-    "evaluation_strategy": "it is called `train.eval_strategy`",
-    "no_cuda": "transformers removed it; the device is chosen from what there is",
-    "tokenizer": "the tokenizer comes with the model",
-    "beta": "`beta` belongs to DPO; the KL weight of GRPO is `train.kl_coef`",
-    "per_gpu_train_batch_size": "it is called `train.per_device_batch_size`",
-}
+_LINE = re.compile(r"(?:^| in )([^\n]+):(\d+):(\d+)$")
 
 
 def problems_of(error: ValidationError, cls: type[Section]) -> list[Problem]:
@@ -26,15 +24,34 @@ def problems_of(error: ValidationError, cls: type[Section]) -> list[Problem]:
     found: dict[str, Problem] = {}
     for detail in error.errors(include_url=False):
         path = _path(detail["loc"], cls)
-        message, hint = _explained(detail, path, cls)
-        problem = Problem(path, message, hint=hint)
+        problem = _explained(detail, path, cls)
         known = found.get(path)
         if known is not None and known.message != problem.message:  # the arms of a union
-            problem = Problem(
-                path, f"{known.message}; or {problem.message}", known.where, known.hint
-            )
+            problem = replace(known, message=f"{known.message}; or {problem.message}")
         found[path] = problem
     return list(found.values())
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Problems in the order of the lines of their files; those without a line come last."""
+
+    def place_of(problem: Problem) -> tuple[Any, ...]:
+        found = _LINE.search(problem.where)
+        return (1,) if found is None else (0, found[1], int(found[2]), int(found[3]))
+
+    return sorted(dict.fromkeys(problems), key=place_of)
+
+
+def apart(problems: Iterable[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """The problems that are not about a value, or what is around it, that `known` is about."""
+
+    def same(one: Problem, other: Problem) -> bool:
+        if one.where and one.where == other.where:
+            return True
+        inner, outer = sorted((f"{one.path}.", f"{other.path}."), key=len, reverse=True)
+        return inner.startswith(outer)
+
+    return [p for p in problems if not any(same(p, other) for other in known)]
 
 
 def _path(loc: tuple[int | str, ...], cls: type[Section]) -> str:
@@ -78,33 +95,35 @@ def place(path: str, origins: dict[str, str]) -> str:
     return ""
 
 
-def _explained(detail: Any, path: str, cls: type[Section]) -> tuple[str, str]:
+def _explained(detail: Any, path: str, cls: type[Section]) -> Problem:
     name = path.rpartition(".")[2]
     if detail["type"] == "extra_forbidden":
-        return "unknown key", _hint_for_unknown(name, path, cls)
+        return Problem(path, "unknown key", hint=_hint_for_unknown(name, path, cls))
     if detail["type"] == "missing":
-        return "it is required and was not set", _hint_for_missing(path)
+        return Problem(path, "it is required and was not set", hint=_hint_for_missing(path))
     if detail["type"] == "too_short" and path == "datasets":
-        return "at least one data set is required", _hint_for_missing("datasets")
+        hint = _hint_for_missing("datasets")
+        return Problem(path, "at least one data set is required", hint=hint)
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    given = detail["input"]
-    return f"{message}, not {_shown(given)}", ""
+    given = "a value that is not shown" if is_secret_name(path) else shown(detail["input"])
+    return Problem(path, message, given=given)
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """A value as a message has it: short, and without secrets that stand in it."""
+    text = repr(redact(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _hint_for_unknown(name: str, path: str, cls: type[Section]) -> str:
-    if name in _RENAMED:
-        return _RENAMED[name]
     from aligntune.config.assemble import field_paths
 
     section = _section_at(path, cls)
     own = {*section.model_fields, *section.aliases(), *section.elsewhere}
     flat = field_paths()
+    if name not in own and name not in flat and (hint := foreign_name(name)):
+        return hint
     if "." not in path:
         return did_you_mean(name, own | set(flat))
     if name in flat:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, PrivateAttr, field_validator
 
 from aligntune.config.assemble import Setting, collect, merge
-from aligntune.config.problems import place
+from aligntune.config.environment import from_secret
+from aligntune.config.problems import apart, in_order, place
 from aligntune.config.section import Section, setting
 from aligntune.config.sections import (
     DatasetConfig,
@@ -31,7 +32,9 @@ SETTINGS = "__settings__"
 
 
 def _placed(problem: Problem, origins: dict[str, str]) -> Problem:
-    return replace(problem, where=problem.where or place(problem.path, origins))
+    where = problem.where or place(problem.path, origins)
+    given = "a value that is not shown" if from_secret(where) else problem.given
+    return replace(problem, where=where, given=given)
 
 
 class RunConfig(Section):
@@ -75,11 +78,15 @@ class RunConfig(Section):
 
     def __init__(self, /, **given: Any) -> None:
         settings = given.pop(SETTINGS, None)
-        tree, origins = merge(collect(given, "Python") if settings is None else settings)
+        problems: list[Problem] = []
+        tree, origins = merge(collect(given, "Python") if settings is None else settings, problems)
         try:
             super().__init__(**tree)
         except ConfigError as error:
-            raise ConfigError([_placed(problem, origins) for problem in error.problems]) from None
+            placed = [_placed(problem, origins) for problem in error.problems]
+            raise ConfigError(in_order([*problems, *apart(placed, problems)])) from None
+        if problems:
+            raise ConfigError(in_order(problems))
         self._origins = origins
         if self.kind == "rl":
             for section in (
@@ -112,6 +119,12 @@ class RunConfig(Section):
     def origins(self) -> dict[str, str]:
         """Full path of every value that was set -> where it came from."""
         return dict(self._origins)
+
+    @property
+    def has_evaluation_data(self) -> bool:
+        """Whether there are rows to evaluate on: of their own, or held out of those to train on."""
+        held_out = any(data.val_size is not None for data in self.datasets)
+        return bool(self.eval_datasets) or held_out
 
     @field_validator("algo", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ to the algorithm's paper while a value that was set never does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,6 +34,7 @@ from aligntune.errors import ConfigError
 __all__ = ["Section", "setting"]
 
 _SAME: Any = object()
+_SCIENTIFIC = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]{1,2}\s*", re.ASCII)
 _building: ContextVar[bool] = ContextVar("_building", default=False)
 
 
@@ -57,6 +59,13 @@ def _types(annotation: Any) -> set[Any]:
     """The types that an annotation admits, unions taken apart; Any admits bool."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     return {bool if part is Any else part for part in parts}
+
+
+def _whole(text: str) -> int | str:
+    """`1e3`, which YAML reads as text, where a whole number is expected."""
+    if _SCIENTIFIC.fullmatch(text) and (number := float(text)).is_integer():
+        return int(number)
+    return text
 
 
 @contextmanager
@@ -106,8 +115,11 @@ class Section(BaseModel):
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Python counts True as 1; a batch of `true` rows is a mistake."""
         field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, bool) and bool not in _types(field.annotation):
+        kinds = _types(field.annotation)
+        if isinstance(value, bool) and bool not in kinds:
             raise ValueError(f"{value} is not what this takes")
+        if isinstance(value, str) and int in kinds and str not in kinds:
+            return _whole(value)
         return value
 
     @model_validator(mode="wrap")

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from aligntune.config.assemble import Setting, merge
-from aligntune.plan.plan import Plan, leaves
+from aligntune.config.environment import escape, from_secret
+from aligntune.plan.plan import Plan, Value, leaves
 from aligntune.redact import REDACTED, redact, secret_paths
 
 __all__ = ["plan_as_dict", "resolved_values", "save_resolved"]
@@ -47,9 +48,11 @@ def resolved_values(plan: Plan) -> tuple[dict[str, Any], list[str]]:
         for value in plan.values
         if value.used and not (value.value is None and defaults.get(value.path) is None)
     ]
-    tree, _ = merge(settings)
+    # Secret whatever their names are, because of the environment variables that they come from.
+    secrets = [setting.path for setting in settings if from_secret(setting.origin)]
+    tree, _ = merge(setting for setting in settings if setting.path not in secrets)
     tree["backend"] = plan.backend.name
-    return _without_redacted(redact(tree)), secret_paths(tree)
+    return _without_redacted(redact(tree)), [*secrets, *secret_paths(tree)]
 
 
 def _without_redacted(value: Any) -> Any:
@@ -71,7 +74,16 @@ def resolved_yaml(plan: Plan) -> str:
     head = "# Every value that this run uses. Run it again with: aligntune train <this file>\n"
     if secrets:
         head += f"# Left out as secrets: {', '.join(secrets)}\n"
-    return head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    return head + yaml.safe_dump(_escaped(values), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _escaped(value: Any) -> Any:
+    """Values as a file has them: what looks like an environment variable in them is none."""
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return escape(value) if isinstance(value, str) else value
 
 
 def save_resolved(plan: Plan, path: Path) -> Path:
@@ -83,9 +95,11 @@ def save_resolved(plan: Plan, path: Path) -> Path:
     return path
 
 
-def _redacted(path: str, value: Any) -> Any:
-    name = path.rpartition(".")[2]
-    return redact({name: value})[name]
+def _redacted(value: Value) -> Any:
+    if from_secret(value.origin):
+        return REDACTED
+    name = value.path.rpartition(".")[2]
+    return redact({name: _plain(value.value)})[name]
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
@@ -99,7 +113,7 @@ def plan_as_dict(plan: Plan) -> dict[str, Any]:
         "values": [
             {
                 "path": value.path,
-                "value": _redacted(value.path, _plain(value.value)),
+                "value": _redacted(value),
                 "origin": value.origin,
                 "destination": value.destination,
             }
