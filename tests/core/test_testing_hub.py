@@ -98,6 +98,12 @@ def test_a_revision_is_a_branch_or_a_commit(hub: Hub) -> None:
         assert ask(f"{hub.url}/{path}").body == b""
 
 
+def test_revisions_are_listed(hub: Hub) -> None:
+    found = ask(f"{hub.url}/api/datasets/openai/gsm8k/refs").json()["branches"]
+    assert [branch["name"] for branch in found] == ["main", "old"]
+    assert found[0]["targetCommit"] == ask(f"{hub.url}/api/datasets/openai/gsm8k").json()["sha"]
+
+
 def test_listings_show_files_and_folders(hub: Hub) -> None:
     tree = f"{hub.url}/api/datasets/openai/gsm8k/tree/main"
     assert [(e["type"], e["path"]) for e in ask(tree).json()] == [

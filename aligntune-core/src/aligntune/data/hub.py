@@ -1,4 +1,4 @@
-"""What is said when the hub does not give a data set: each reason, and what mends it."""
+"""Names of data sets on the hub; and what is said when it does not give one, and what mends it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,22 @@ from aligntune.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     from aligntune.config import DatasetConfig
 
-__all__ = ["hub_error"]
+__all__ = ["current_name", "hub_error"]
 
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+
+
+def current_name(name: str) -> str:
+    """The name under which the hub has a data set today.
+
+    The oldest ones were without an owner, such as `gsm8k`. The hub redirects from those names, and
+    `datasets` does not follow everywhere.
+    """
+    if "/" in name:
+        return name
+    from huggingface_hub import HfApi
+
+    return str(HfApi().dataset_info(name).id)
 
 
 def hub_error(config: DatasetConfig, error: BaseException) -> DataError:

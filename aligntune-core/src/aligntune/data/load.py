@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.config import DatasetConfig
 from aligntune.data.broken import broken_place
 from aligntune.data.files import KINDS, Local, find_local
-from aligntune.data.hub import hub_error
+from aligntune.data.hub import current_name, hub_error
 from aligntune.data.splits import check_split, split_of
 from aligntune.errors import AlignTuneError, DataError
 
@@ -79,7 +79,7 @@ class _Source:
         with self.errors():
             if local is None:
                 return datasets.load_dataset_builder(
-                    config.name, config.subset, revision=config.revision
+                    current_name(config.name), config.subset, revision=config.revision
                 )
             if local.folder is not None:
                 if config.revision is not None:

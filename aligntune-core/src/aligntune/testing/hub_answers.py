@@ -140,8 +140,12 @@ class Handler(BaseHTTPRequestHandler):
             below = unquote(asked["path"] or "")
             self._json(revision.entries(below, recursive=recursive in ("true", "1")))
         elif asked["action"] == "refs":
-            branch = {"name": "main", "ref": "refs/heads/main", "targetCommit": revision.commit}
-            self._json({"branches": [branch], "tags": [], "converts": []})
+            found = self.hub.repositories.revisions(asked["kind"], asked["name"])
+            branches = [
+                {"name": branch, "ref": f"refs/heads/{branch}", "targetCommit": one.commit}
+                for branch, one in found.items()
+            ]
+            self._json({"branches": branches, "tags": [], "converts": []})
         else:
             raise RefusedError(404, f"{asked['action']} is not served here")
 

@@ -141,22 +141,29 @@ class Repositories:
         """The folder of a repository's main branch, whether it exists or not."""
         return self.folder / kind / name
 
+    def revisions(self, kind: str, name: str) -> dict[str, Revision]:
+        """Every branch and tag of a repository by its name, `main` first.
+
+        Raises:
+            MissingError: if there is no such repository.
+        """
+        main = self.place(kind, name)
+        if not main.is_dir():
+            raise MissingError("RepoNotFound", "Repository not found")
+        others = sorted(main.parent.glob(f"{main.name}@*"))
+        named = {folder.name.partition("@")[2]: Revision(folder) for folder in others}
+        return {"main": Revision(main), **named}
+
     def revision(self, kind: str, name: str, revision: str = "main") -> Revision:
         """A revision by its branch, tag or commit.
 
         Raises:
             MissingError: if there is no such repository, or no such revision of it.
         """
-        main = Revision(self.place(kind, name))
-        if not main.folder.is_dir():
-            raise MissingError("RepoNotFound", "Repository not found")
-        if revision == "main":
-            return main
-        named = self.place(kind, f"{name}@{revision}")
-        if named.is_dir():
-            return Revision(named)
-        every = [main, *map(Revision, main.folder.parent.glob(f"{main.folder.name}@*"))]
-        for one in every:
+        every = self.revisions(kind, name)
+        if revision in every:
+            return every[revision]
+        for one in every.values():
             if one.commit == revision:
                 return one
         raise MissingError("RevisionNotFound", f"Invalid rev id: {revision}")
