@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aligntune.plan import Plan
 
-__all__ = ["Policy", "TRLBackend", "load_tokenizer", "torch_dtype"]
+__all__ = ["Policy", "TRLBackend", "load_kwargs", "load_tokenizer", "start", "torch_dtype"]
 
 logger = logging.getLogger("aligntune")
 
@@ -54,13 +54,29 @@ class TRLBackend:
             from peft import LoraConfig
 
             peft = LoraConfig(task_type="CAUSAL_LM", **lora)
-        init_kwargs = {
-            **config.model.model_init_kwargs,
-            "dtype": torch_dtype(config.model.precision, trained=not config.model.peft_enabled),
-            "trust_remote_code": config.model.trust_remote_code,
-            **argument_values(plan, "model_init_kwargs"),
-        }
-        return Policy(config.model.name_or_path, tokenizer, init_kwargs, peft)
+        return Policy(start(plan), tokenizer, load_kwargs(plan), peft)
+
+
+def start(plan: Plan) -> str:
+    """Name or folder of the model that the policy, and with it the reference, starts from."""
+    return str(plan.config.model.sft_path or plan.config.model.name_or_path)
+
+
+def _start_field(plan: Plan) -> tuple[str, str]:
+    """The field that names it, and where that was set."""
+    field = "model.name_or_path" if plan.config.model.sft_path is None else "model.sft_path"
+    return field, plan.config.origins.get(field, "")
+
+
+def load_kwargs(plan: Plan) -> dict[str, Any]:
+    """The arguments of `from_pretrained` for the policy, and for a reference like it."""
+    model = plan.config.model
+    return {
+        **model.model_init_kwargs,
+        "dtype": torch_dtype(model.precision, trained=not model.peft_enabled),
+        "trust_remote_code": model.trust_remote_code,
+        **argument_values(plan, "model_init_kwargs"),
+    }
 
 
 def torch_dtype(precision: PrecisionType, *, trained: bool) -> str:
@@ -85,7 +101,7 @@ def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrained
     more = {} if padding_side is None else {"padding_side": padding_side, "truncation_side": "left"}
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            model.name_or_path,
+            start(plan),
             revision=model.revision or "main",
             trust_remote_code=model.trust_remote_code,
             **more,
@@ -93,9 +109,9 @@ def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrained
     except (OSError, ValueError, KeyError) as error:
         raise model_error(plan, error) from error
     if not tokenizer("a")["input_ids"]:  # transformers makes up an empty one where none is
-        where = plan.config.origins.get("model.name_or_path", "")
-        message = f"{model.name_or_path!r} brings no tokenizer"
-        raise ConfigError(Problem("model.name_or_path", message, where, "save one beside it"))
+        field, where = _start_field(plan)
+        message = f"{start(plan)!r} brings no tokenizer"
+        raise ConfigError(Problem(field, message, where, "save one beside it"))
     if plan.config.chat_template is not None:
         tokenizer.chat_template = plan.config.chat_template
     if tokenizer.pad_token is None:
@@ -109,30 +125,28 @@ def check_model_path(plan: Plan) -> None:
     Raises:
         ConfigError: names the path, and what a model folder holds.
     """
-    name = plan.config.model.name_or_path
+    name = start(plan)
     path = Path(name).expanduser()
     local = path.is_absolute() or name.startswith(("./", "../", "~")) or path.exists()
     if not local:
         return
-    where = plan.config.origins.get("model.name_or_path", "")
+    field, where = _start_field(plan)
     if not path.exists():
-        raise ConfigError(Problem("model.name_or_path", f"there is no folder {name!r}", where))
+        raise ConfigError(Problem(field, f"there is no folder {name!r}", where))
     if name.startswith("~"):
         message = f"{name!r}: write the path of the folder in full"
-        raise ConfigError(Problem("model.name_or_path", message, where))
+        raise ConfigError(Problem(field, message, where))
     if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
         raise ConfigError(
             Problem(
-                "model.name_or_path",
+                field,
                 f"{name!r} is a LoRA adapter, and a run starts from a whole model",
                 where,
                 "merge it into its base first (peft: `merge_and_unload`), and name that folder",
             )
         )
     if not (path / "config.json").is_file():
-        raise ConfigError(
-            Problem("model.name_or_path", f"{name!r} holds no model: config.json is missing", where)
-        )
+        raise ConfigError(Problem(field, f"{name!r} holds no model: config.json is missing", where))
 
 
 def model_error(plan: Plan, error: Exception) -> ConfigError:
@@ -144,8 +158,6 @@ def model_error(plan: Plan, error: Exception) -> ConfigError:
         hint = (
             "it comes with code of its own; after reading it, set `model.trust_remote_code: true`"
         )
-    name = plan.config.model.name_or_path
-    where = plan.config.origins.get("model.name_or_path", "")
-    return ConfigError(
-        Problem("model.name_or_path", f"{name!r} cannot be loaded: {said}", where, hint)
-    )
+    name = start(plan)
+    field, where = _start_field(plan)
+    return ConfigError(Problem(field, f"{name!r} cannot be loaded: {said}", where, hint))

@@ -229,16 +229,21 @@ class TRLTrainer(TrainerBase):
             return []
         model = trainer.accelerator.unwrap_model(trainer.model)
         found = self._measurement.run(model, self.tokenizer)
+        write_samples(self.run, trainer.state.global_step, found.samples)
+        self.write_metrics(when, found.metrics)
+        return list(found.metrics)
+
+    def write_metrics(self, when: str, metrics: Sequence[Metric]) -> None:
+        """Write down what was measured on the evaluation data, and log it."""
+        assert self.eval_data is not None
         place = {
-            "step": trainer.state.global_step,
+            "step": self.setup().state.global_step,
             "when": when,
             "dataset": ", ".join(report.name for report in self.eval_data.reports),
         }
-        write_samples(self.run, trainer.state.global_step, found.samples)
-        for metric in found.metrics:
+        for metric in metrics:
             self.run.append_jsonl(self.run.evaluation, {**place, **metric.as_dict()})
             logger.info("%s training: %s", when, _said(metric))
-        return list(found.metrics)
 
     def evaluate(self) -> dict[str, float]:
         """The trainer's own evaluation (such as `eval_loss`) and the configured evaluators."""

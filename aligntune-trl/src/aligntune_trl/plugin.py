@@ -36,6 +36,17 @@ ALGORITHMS = (
         },
     ),
     Algorithm(
+        "dpo",
+        "aligntune_trl.dpo:DPOTrainer",
+        {
+            "summary": "direct preference optimization on pairs of completions",
+            "kind": "rl",
+            "data": "preference",
+            "rewards": "optional",
+            "paper": "DPO (Rafailov et al. 2023, arXiv 2305.18290)",
+        },
+    ),
+    Algorithm(
         "grpo",
         "aligntune_trl.grpo:GRPOTrainer",
         {

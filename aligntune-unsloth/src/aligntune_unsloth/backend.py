@@ -52,12 +52,12 @@ class UnslothBackend:
         from unsloth import FastLanguageModel
 
         from aligntune_trl.arguments import argument_values
-        from aligntune_trl.backend import Policy, torch_dtype
+        from aligntune_trl.backend import Policy, start, torch_dtype
 
         settings, train = plan.config.model, plan.config.train
         checkpointing = settings.gradient_checkpointing
         model, _ = FastLanguageModel.from_pretrained(
-            model_name=settings.name_or_path,
+            model_name=start(plan),
             max_seq_length=settings.max_seq_length,
             dtype=getattr(
                 torch, torch_dtype(settings.precision, trained=not settings.peft_enabled)

@@ -8,9 +8,19 @@ does with the model section (`model`), and its own rows. A field that it has no 
 
 from __future__ import annotations
 
+from aligntune_trl.parameters.dpo import DPO, dpo_table
 from aligntune_trl.parameters.grpo import GRPO, grpo_table
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.sft import SFT, sft_table
 from aligntune_trl.parameters.training import trainer_uses
 
-__all__ = ["GRPO", "SFT", "grpo_table", "model_uses", "sft_table", "trainer_uses"]
+__all__ = [
+    "DPO",
+    "GRPO",
+    "SFT",
+    "dpo_table",
+    "grpo_table",
+    "model_uses",
+    "sft_table",
+    "trainer_uses",
+]

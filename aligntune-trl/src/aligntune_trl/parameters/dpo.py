@@ -1,0 +1,151 @@
+"""Where every field goes in direct preference optimization on TRL's DPOTrainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from aligntune.errors import Problem
+from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use, When
+from aligntune_trl import batch, checking
+from aligntune_trl.dpo_losses import check_losses
+from aligntune_trl.parameters.bends import BENDS
+from aligntune_trl.parameters.model import model_uses
+from aligntune_trl.parameters.training import trainer_uses
+
+if TYPE_CHECKING:
+    from aligntune.config import RunConfig
+    from aligntune.hardware import Hardware
+
+__all__ = ["DPO", "dpo_table"]
+
+_SYNC = When("train.sync_ref_model", (True,))
+_ALPHA = When("train.f_divergence_type", ("alpha_divergence",))
+_PRECOMPUTED = When("train.precompute_ref_log_probs", (True,))
+_MEASURED = When("evaluation.dpo_eval_enabled", (True,))
+_SAMPLES = "the completions that are written down when training ends"
+
+
+def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
+    """The rows of DPO, given the fields of the model section."""
+
+    def to(argument: str, **more: Any) -> To:
+        return To(argument, "DPOConfig", **more)
+
+    return trainer_uses("DPOConfig", model) | {
+        "model.max_seq_length": to("max_length"),
+        "model.sft_path": Ours("what the policy, and with it the reference, starts from"),
+        "model.disable_dropout": to("disable_dropout"),
+        "model.ref_model_init_kwargs": Ours("the reference's from_pretrained"),
+        "model.force_use_ref_model": Ours("whether a reference is loaded beside an adapter"),
+        "model.ref_adapter_name": Refused(
+            "a run starts from a whole model, and the reference is that model without the adapter"
+        ),
+        "train.beta": to("beta"),
+        "train.loss_type": Ours("DPOConfig.loss_type"),
+        "train.loss_weights": Ours("DPOConfig.loss_weights"),
+        "train.label_smoothing": to("label_smoothing"),
+        "train.rpo_alpha": Ours("DPOConfig.loss_weights: the weight of the loss sft"),
+        "train.f_divergence_type": to("f_divergence_type"),
+        "train.f_alpha_divergence_coef": to("f_alpha_divergence_coef", when=_ALPHA),
+        "train.reference_free": Ours("a reference log-probability of 0; no reference is loaded"),
+        "train.use_weighting": to("use_weighting"),
+        "train.ld_alpha": to("ld_alpha"),
+        "train.discopop_tau": to("discopop_tau"),
+        "train.sync_ref_model": to("sync_ref_model"),
+        "train.ref_model_mixup_alpha": to("ref_model_mixup_alpha", when=_SYNC),
+        "train.ref_model_sync_steps": to("ref_model_sync_steps", when=_SYNC),
+        "train.precompute_ref_log_probs": to("precompute_ref_log_probs"),
+        "train.precompute_ref_batch_size": to("precompute_ref_batch_size", when=_PRECOMPUTED),
+        "train.truncation_mode": to("truncation_mode"),
+        "train.pad_to_multiple_of": to("pad_to_multiple_of"),
+        "train.label_pad_token_id": Ours("checked: TRL masks labels with -100"),
+        "train.max_prompt_length": Ours("longer prompts are left out, and counted"),
+        "train.max_target_length": Ours("longer completions are cut, and counted"),
+        "train.dataset_num_proc": to("dataset_num_proc", drop_none=True),
+        "train.padding_free": Refused("TRL's DPOTrainer ignores it"),
+        "train.group_by_length": Refused("TRL's DPOTrainer cannot tell how long a pair is"),
+        "train.max_completion_length": Ours(_SAMPLES),
+        "train.temperature": Ours(_SAMPLES),
+        "train.top_p": Ours(_SAMPLES),
+        "train.top_k": Ours(_SAMPLES),
+        "train.enable_thinking": Ours(_SAMPLES),
+        "evaluation.dpo_eval_enabled": Ours("the preference evaluation"),
+        "evaluation.dpo_eval_max_samples": Ours("the preference evaluation", when=_MEASURED),
+        "evaluation.dpo_zero_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
+        "evaluation.dpo_few_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
+        "evaluation.dpo_few_shot_examples_text": Ours("the preference evaluation", when=_MEASURED),
+        "rewards.*": Ours("scores of the completions that are written down; not trained on"),
+    }
+
+
+def _ungrouped(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    return False, "pairs are not grouped by length"
+
+
+def _check_reference(config: RunConfig) -> Iterable[Problem]:
+    """One reference, which is there when it is needed."""
+    model, train = config.model, config.train
+    kept = {
+        "train.precompute_ref_log_probs": train.precompute_ref_log_probs,
+        "train.sync_ref_model": train.sync_ref_model,
+        "model.force_use_ref_model": model.force_use_ref_model,
+        "model.ref_model_init_kwargs": bool(model.ref_model_init_kwargs),
+    }
+    if train.reference_free:
+        for path in (path for path, given in kept.items() if given):
+            yield Problem(path, "there is no reference: `train.reference_free` is true")
+        return
+    if train.sync_ref_model and model.peft_enabled:
+        yield Problem(
+            "train.sync_ref_model",
+            "the reference of an adapter is the model without it, which cannot move",
+            hint="set `model.peft_enabled: false`",
+        )
+    if train.sync_ref_model and train.precompute_ref_log_probs:
+        message = "log-probabilities that are computed once are those of a reference that stays"
+        yield Problem("train.sync_ref_model", message, hint="keep one of the two")
+
+
+def _check_start(config: RunConfig) -> Iterable[Problem]:
+    if config.model.sft_path is not None and config.model.revision is not None:
+        message = "it is the revision of `model.name_or_path`, and `model.sft_path` is loaded"
+        yield Problem("model.revision", message, hint="leave it out")
+
+
+def _check_labels(config: RunConfig) -> Iterable[Problem]:
+    if config.train.label_pad_token_id != -100:
+        message = f"{config.train.label_pad_token_id}: TRL masks labels with -100"
+        yield Problem("train.label_pad_token_id", message, hint="leave it out")
+
+
+def _check_measured(config: RunConfig) -> Iterable[Problem]:
+    """The preference evaluation has data and a reference."""
+    if not config.evaluation.dpo_eval_enabled:
+        return
+    path = "evaluation.dpo_eval_enabled"
+    if not config.eval_datasets:
+        message = "there is no data to evaluate on"
+        yield Problem(path, message, hint="set `eval_datasets: [{name: ...}]`")
+    if config.train.precompute_ref_log_probs and not config.model.peft_enabled:
+        message = "with `train.precompute_ref_log_probs` no reference is kept to compare with"
+        yield Problem(path, message, hint="keep one of the two")
+
+
+def dpo_table(model: dict[str, Use]) -> ParameterTable:
+    """The table of DPO, given the fields of the model section."""
+    checks = (
+        *checking.checks(),
+        check_losses,
+        _check_start,
+        _check_reference,
+        _check_labels,
+        _check_measured,
+        batch.check_checkpoints,
+        batch.check_processes,
+    )
+    bends = (("train.group_by_length", _ungrouped), *BENDS)
+    return ParameterTable(dpo_uses(model), bends, checks, batch.sft_lines)
+
+
+DPO = dpo_table(model_uses("AutoModelForCausalLM.from_pretrained"))

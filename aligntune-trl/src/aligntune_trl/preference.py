@@ -1,0 +1,120 @@
+"""TRL's DPOTrainer, with what it lacks: counted lengths, no reference at all, rewards of any rows.
+
+Imported only once the backend is prepared: Unsloth puts a trainer of its own in the place of TRL's.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import torch
+import trl
+
+from aligntune.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["PreferenceTrainer"]
+
+logger = logging.getLogger("aligntune")
+
+
+class PreferenceTrainer(trl.DPOTrainer):
+    """TRL's DPOTrainer on pairs of which something is left to learn from.
+
+    Args:
+        longest: of a completion, in tokens; longer ones are cut. None cuts none.
+        reference_free: compare with a log-probability of 0 instead of a reference's.
+        further: TRL's own.
+
+    Raises:
+        DataError: if no pair is left.
+    """
+
+    def __init__(self, *, longest: int | None, reference_free: bool, **further: Any) -> None:
+        self.longest = longest
+        self.reference_free = reference_free
+        super().__init__(**further)
+
+    def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, name: str) -> Any:
+        """Tokenize as TRL does, cut completions, and leave out pairs without a difference."""
+        rows = super()._prepare_dataset(dataset, processing_class, args, name)
+        if self.longest is not None:
+            rows = _cut(rows, self.longest)
+        kept = rows.filter(
+            _differs, fn_kwargs={"limit": args.max_length, "end": args.truncation_mode}
+        )
+        if len(kept) < len(dataset):
+            said = (
+                f"of {len(dataset) - len(kept)} of {len(dataset)} pairs nothing in which chosen "
+                f"and rejected differ fits into {args.max_length} tokens"
+            )
+            if len(kept) == 0:
+                raise DataError(f"{said}; raise `model.max_seq_length`")
+            logger.warning("%s: they are left out", said)
+        return kept
+
+    def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
+        if not self.reference_free:
+            return super()._precompute_ref_logps(dataset, name, batch_size)
+        for column in ("ref_chosen_logps", "ref_rejected_logps"):
+            dataset = dataset.add_column(column, [0.0] * len(dataset))  # type: ignore[call-arg]
+        return dataset
+
+    def implicit_rewards(self, pairs: Dataset) -> list[tuple[float, float]]:
+        """The rewards beta (log policy - log reference) of each pair, as (chosen, rejected)."""
+        rows = self._prepare_dataset(pairs, self.processing_class, self.args, "measured")
+        found: list[tuple[float, float]] = []
+        for start in range(0, len(rows), self.args.per_device_eval_batch_size):
+            some = range(start, min(start + self.args.per_device_eval_batch_size, len(rows)))
+            batch = self._prepare_inputs(self.data_collator([rows[i] for i in some]))
+            ratios = self.beta * (self._policy(batch) - self._reference(batch))
+            chosen, rejected = ratios.chunk(2)
+            found.extend(zip(chosen.tolist(), rejected.tolist(), strict=True))
+        return found
+
+    def _policy(self, batch: dict[str, Any]) -> torch.Tensor:
+        return self._log_probabilities(self.model, batch)
+
+    def _reference(self, batch: dict[str, Any]) -> torch.Tensor:
+        if self.reference_free:
+            return torch.zeros(len(batch["input_ids"]), device=self.accelerator.device)
+        if self.ref_model is not None:
+            return self._log_probabilities(self.ref_model, batch)
+        policy = self.accelerator.unwrap_model(self.model)
+        with policy.disable_adapter():
+            return self._log_probabilities(self.model, batch)
+
+    def _log_probabilities(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        """Log-probability of each completion, summed over its tokens: shape (sequences,)."""
+        ids = batch["input_ids"]
+        with torch.no_grad(), self.compute_loss_context_manager():
+            logits = model(input_ids=ids, attention_mask=batch["attention_mask"]).logits
+        log_probabilities = logits[:, :-1].float().log_softmax(-1)
+        of_tokens = log_probabilities.gather(2, ids[:, 1:, None]).squeeze(2)
+        return (of_tokens * batch["completion_mask"][:, 1:]).sum(1)
+
+
+def _cut(rows: Dataset, longest: int) -> Dataset:
+    def cut(ids: list[list[int]]) -> list[list[int]]:
+        return [some[:longest] for some in ids]
+
+    names = ("chosen_ids", "rejected_ids")
+    long = sum(len(ids) > longest for name in names for ids in rows[name])
+    if long:
+        logger.warning(
+            "cut %d of %d completions to %d tokens (`train.max_target_length`)",
+            long,
+            2 * len(rows),
+            longest,
+        )
+    return rows.map(lambda some: {name: cut(some[name]) for name in names}, batched=True)
+
+
+def _differs(row: dict[str, Any], limit: int | None, end: str) -> bool:
+    """Whether chosen and rejected are two sequences in what TRL's collator leaves of them."""
+    kept = slice(None, limit) if end == "keep_start" or limit is None else slice(-limit, None)
+    prompt = row["prompt_ids"]
+    return bool((prompt + row["chosen_ids"])[kept] != (prompt + row["rejected_ids"])[kept])
