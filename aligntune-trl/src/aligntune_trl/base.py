@@ -95,7 +95,11 @@ class TRLTrainer(TrainerBase):
         """Read and check training and evaluation rows."""
         contract = self.plan.algorithm.facts.data
         keep = self.plan.algorithm.facts.kind == "rl"
-        self.data = prepare(self.config.datasets, contract, keep_columns=keep)
+        train = self.config.train
+        seed = train.seed if train.data_seed is None else train.data_seed
+        self.data = prepare(self.config.datasets, contract, keep_columns=keep, seed=seed)
+        if self.data.held_out is not None:
+            self.eval_data = Prepared(self.data.held_out, self.data.reports)
         if self.config.eval_datasets:
             self.eval_data = prepare(self.config.eval_datasets, contract, keep_columns=True)
             shapes = self.data.reports[0].shape, self.eval_data.reports[0].shape

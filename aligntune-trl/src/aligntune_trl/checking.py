@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from aligntune.data.checks import check_data
 from aligntune.enums import PrecisionType
 from aligntune.errors import Problem, did_you_mean
 from aligntune_trl.names import check_names
@@ -39,7 +40,7 @@ _GENERATION = {
 
 def checks(losses: tuple[str, ...] | None = None) -> tuple[Check, ...]:
     """The checks of an algorithm whose loss is one of these; None: it checks that itself."""
-    common = (_check_evaluation, _check_own_fields, _check_warmup)
+    common = (check_data, _check_evaluation, _check_own_fields, _check_warmup)
     if losses is None:
         return common
 
@@ -94,9 +95,8 @@ def _check_precision(config: RunConfig) -> Iterable[Problem]:
 def _check_attention(config: RunConfig) -> Iterable[Problem]:
     flash, name = config.train.use_flash_attention_2, config.model.attn_implementation
     if flash is not None and flash != (name == "flash_attention_2"):
-        if flash or name == "flash_attention_2":
-            message = f"{flash}, and `model.attn_implementation` is {name}"
-            yield Problem("train.use_flash_attention_2", message, hint="keep one of them")
+        message = f"{flash}, and `model.attn_implementation` is {name}"
+        yield Problem("train.use_flash_attention_2", message, hint="keep one of them")
 
 
 def _check_quantization(config: RunConfig) -> Iterable[Problem]:

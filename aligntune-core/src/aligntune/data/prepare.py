@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.config import DatasetConfig
 from aligntune.data.contract import Shape, find_shape
 from aligntune.data.load import load_rows
+from aligntune.data.mix import hold_out, limit, mix, same_columns, together
 from aligntune.enums import TaskType
 from aligntune.errors import DataError, PluginError, did_you_mean
 from aligntune.registry import import_target
@@ -41,11 +42,17 @@ class DataReport:
     shape: str
     why: str
     left_out: dict[str, int] = field(default_factory=dict)
+    held_out: int = 0
+    """How many of the rows that were kept are evaluated on instead of trained on."""
+    drawn: int | None = None
+    """How many rows were drawn by weight, repeats counted; None where none was drawn."""
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.kept} of {self.read} rows ({self.why})"
         for reason, count in self.left_out.items():
             text += f"; left out {count}: {reason}"
+        if self.held_out:
+            text += f"; held out {self.held_out} to evaluate on"
         return text
 
 
@@ -55,45 +62,48 @@ class Prepared:
 
     rows: Dataset
     reports: list[DataReport]
+    held_out: Dataset | None = None
+    """Rows to evaluate on, which `val_size` took from those to train on."""
+    partial: dict[str, list[str]] = field(default_factory=dict)
+    """Columns that were left out because not all data sets have them -> those that do not."""
 
 
 def prepare(
-    configs: Sequence[DatasetConfig], contract: str, *, keep_columns: bool = False
+    configs: Sequence[DatasetConfig], contract: str, *, keep_columns: bool = False, seed: int = 0
 ) -> Prepared:
-    """Load and normalise data sets and put them one after the other.
+    """Load and normalise data sets, hold out rows to evaluate on, and put the others together.
 
     Args:
         configs: at least one data set.
         contract: `"language-modelling"` or `"prompt"`.
         keep_columns: keep every other column too, for rewards and evaluators.
+        seed: draws the rows that are held out, and rows by the weights of their data sets.
 
     Raises:
         DataError: if a data set cannot be read, lacks a column, is empty, or nothing of it can be
             used; names the data set, and the columns there are.
     """
-    import datasets
-
-    parts, reports = [], []
+    parts, held_out, reports = [], [], []
     for config in configs:
         rows, report = _prepare_one(config, contract, keep_columns)
+        rows, some = hold_out(rows, config, seed)
+        report.held_out = 0 if some is None else len(some)
         logger.info("%s", report)
         if report.left_out:
             logger.warning("%s", report)
         parts.append(rows)
+        held_out += [] if some is None else [some]
         reports.append(report)
     kinds = {report.shape for report in reports}
     if len(kinds) > 1:
         said = "; ".join(f"{report.name}: {report.shape}" for report in reports)
         raise DataError(f"data sets that are trained on together need one shape: {said}")
-    if len(parts) == 1:
-        return Prepared(parts[0], reports)
-    try:
-        return Prepared(datasets.concatenate_datasets(parts), reports)
-    except ValueError as error:
-        names = ", ".join(report.name for report in reports)
-        raise DataError(
-            f"{names}: columns of one name hold different kinds of values: {error}"
-        ) from error
+    parts, partial = same_columns(parts, configs)
+    mixed, drawn = mix(parts, configs, seed)
+    for report, count in zip(reports, drawn or (), strict=False):
+        report.drawn = count
+        logger.info("%s: %d rows drawn of %d", report.name, count, report.kept - report.held_out)
+    return Prepared(mixed, reports, together(held_out, configs) if held_out else None, partial)
 
 
 def _prepare_one(
@@ -102,32 +112,23 @@ def _prepare_one(
     if config.task_type not in _LM_TASKS:
         known = ", ".join(task.value for task in _LM_TASKS)
         raise DataError(
-            f"{config.name}: task_type {config.task_type.value!r} is not one of: {known}"
+            f"{config.label}: task_type {config.task_type.value!r} is not one of: {known}"
         )
     rows = load_rows(config)
     if len(rows) == 0:
-        raise DataError(f"{config.name}: the data set is empty")
-    rows = _limited(rows, config)
+        raise DataError(f"{config.label}: the data set is empty")
+    rows = limit(rows, config)
     rows = _processed(rows, config)
     rows = _renamed(rows, config)
-    shape = find_shape(contract, rows.column_names, config.name)
+    shape = find_shape(contract, rows.column_names, config.label)
     rows = _numbers_as_text(rows, shape)
     read = len(rows)
     rows, left_out = _without_empty(rows, shape, config)
     rows = _in_shape(rows, shape, contract, config, keep_all)
     if len(rows) == 0:
         reasons = "; ".join(f"{reason}: {count}" for reason, count in left_out.items())
-        raise DataError(f"{config.name}: none of the {read} rows can be used ({reasons})")
-    return rows, DataReport(config.name, read, len(rows), shape.name, shape.why, dict(left_out))
-
-
-def _limited(rows: Dataset, config: DatasetConfig) -> Dataset:
-    count = len(rows)
-    if config.percent is not None:
-        count = max(1, round(count * config.percent / 100))
-    if config.max_samples is not None:
-        count = min(count, config.max_samples)
-    return rows if count == len(rows) else rows.select(range(count))
+        raise DataError(f"{config.label}: none of the {read} rows can be used ({reasons})")
+    return rows, DataReport(config.label, read, len(rows), shape.name, shape.why, dict(left_out))
 
 
 def _processed(rows: Dataset, config: DatasetConfig) -> Dataset:
@@ -146,7 +147,7 @@ def _processed(rows: Dataset, config: DatasetConfig) -> Dataset:
     except Exception as error:  # the user's function: the boundary that names it
         name = getattr(function, "__qualname__", repr(function))
         raise DataError(
-            f"{config.name}: processing_fn {name} raised {type(error).__name__}: {error}; "
+            f"{config.label}: processing_fn {name} raised {type(error).__name__}: {error}; "
             f"the columns it was given: {', '.join(rows.column_names)}"
         ) from error
 
@@ -157,17 +158,17 @@ def _renamed(rows: Dataset, config: DatasetConfig) -> Dataset:
         if source not in columns:
             hint = did_you_mean(source, columns)
             raise DataError(
-                f"{config.name}: column_mapping names the column {source!r}, which is not there; "
+                f"{config.label}: column_mapping names the column {source!r}, which is not there; "
                 f"the columns there are: {', '.join(columns)}{'; ' + hint if hint else ''}"
             )
         if target in columns and target != source:
             raise DataError(
-                f"{config.name}: column_mapping renames {source!r} to {target!r}, "
+                f"{config.label}: column_mapping renames {source!r} to {target!r}, "
                 "which is there already"
             )
     targets = list(config.column_mapping.values())
     if twice := [target for target in targets if targets.count(target) > 1]:
-        raise DataError(f"{config.name}: column_mapping renames two columns to {twice[0]!r}")
+        raise DataError(f"{config.label}: column_mapping renames two columns to {twice[0]!r}")
     mapping = {s: t for s, t in config.column_mapping.items() if s != t}
     return rows.rename_columns(mapping) if mapping else rows
 
@@ -221,7 +222,7 @@ def _without_empty(
     for index, values in enumerate(zip(*(rows[column] for column in wanted.values()), strict=True)):
         for (role, column), value in zip(wanted.items(), values, strict=True):
             if value is not None:
-                _check_kind(value, role, f"{config.name}: row {index}: the {column}")
+                _check_kind(value, role, f"{config.label}: row {index}: the {column}")
         empty = [role for role, value in zip(wanted, values, strict=True) if _empty(value)]
         if empty:
             left_out[f"the {empty[0]} is empty"] += 1
@@ -260,7 +261,7 @@ def _in_shape(
         keep = config.preserve_columns
         if missing := [column for column in keep if column not in columns]:
             raise DataError(
-                f"{config.name}: preserve_columns names {missing[0]!r}; "
+                f"{config.label}: preserve_columns names {missing[0]!r}; "
                 f"the columns there are: {', '.join(columns)}"
             )
     drop = [column for column in columns if column not in keep]

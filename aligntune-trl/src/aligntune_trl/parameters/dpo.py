@@ -124,7 +124,7 @@ def _check_measured(config: RunConfig) -> Iterable[Problem]:
     if not config.evaluation.dpo_eval_enabled:
         return
     path = "evaluation.dpo_eval_enabled"
-    if not config.eval_datasets:
+    if not config.has_evaluation_data:
         message = "there is no data to evaluate on"
         yield Problem(path, message, hint="set `eval_datasets: [{name: ...}]`")
     if config.train.precompute_ref_log_probs and not config.model.peft_enabled:
