@@ -19,11 +19,13 @@ __all__ = [
     "check_lengths",
     "check_processes",
     "check_resumable",
+    "check_rollout",
     "default_batch",
     "default_eval_batch",
     "default_group",
     "default_save_interval",
     "grpo_lines",
+    "length_line",
     "prompt_limit",
     "prompts_per_generation",
     "sft_lines",
@@ -65,11 +67,11 @@ def default_eval_batch(config: RunConfig, hardware: Hardware | None) -> tuple[An
     return (group, "one group of completions") if group else None
 
 
-def check_groups(config: RunConfig) -> Iterable[Problem]:
-    """A group must be whole: at least two completions, dividing what is generated at once."""
+def check_rollout(config: RunConfig) -> Iterable[Problem]:
+    """What is generated at once is trained on in whole batches."""
     train = config.train
     step = train.per_device_batch_size * config.distributed.num_processes
-    rollout, group = _rollout(config), train.num_generations
+    rollout = _rollout(config)
     if rollout % step:
         lower = max(step, rollout // step * step)
         yield Problem(
@@ -77,7 +79,15 @@ def check_groups(config: RunConfig) -> Iterable[Problem]:
             f"{rollout} completions cannot be split into batches of {step}",
             hint=f"use a multiple of {step}, such as {lower} or {lower + step}",
         )
+
+
+def check_groups(config: RunConfig) -> Iterable[Problem]:
+    """A group must be whole: at least two completions, dividing what is generated at once."""
+    problems = list(check_rollout(config))
+    if problems:
+        yield from problems
         return
+    rollout, group = _rollout(config), config.train.num_generations
     if group is None:
         yield Problem(
             "train.num_generations",
@@ -164,7 +174,7 @@ def check_checkpoints(config: RunConfig) -> Iterable[Problem]:
     train = config.train
     if not train.load_best_model_at_end:
         return
-    if not config.eval_datasets:
+    if not config.has_evaluation_data:
         message = "there is no evaluation data to choose the best checkpoint by"
         yield Problem("train.load_best_model_at_end", message, hint="set `eval_datasets`")
     elif train.eval_strategy != train.save_strategy:
@@ -204,7 +214,7 @@ def sft_lines(config: RunConfig) -> list[str]:
             f"{train.per_device_batch_size} per forward pass, "
             f"{_count(train.gradient_accumulation_steps, 'pass', 'passes')} accumulated"
         ),
-        _length(config),
+        length_line(config),
     ]
 
 
@@ -220,14 +230,15 @@ def grpo_lines(config: RunConfig) -> list[str]:
         serves = _count(rollout // step * uses, "step")
         trains = f"each step trains on {step} of them; they serve {serves} before new ones are made"
     groups = f"{_count(rollout // group, 'prompt')}, {group} completions each"
-    return [f"{rollout} completions are generated at once: {groups}", trains, _length(config)]
+    return [f"{rollout} completions are generated at once: {groups}", trains, length_line(config)]
 
 
 def _count(number: float, one: str, many: str | None = None) -> str:
     return f"{number:g} {one if number == 1 else many or one + 's'}"
 
 
-def _length(config: RunConfig) -> str:
+def length_line(config: RunConfig) -> str:
+    """How long the run is, in words."""
     train = config.train
     end = f"training ends after {_count(train.epochs or 1, 'pass', 'passes')} over the data"
     if train.max_steps is not None:

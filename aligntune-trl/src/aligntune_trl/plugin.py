@@ -59,6 +59,18 @@ ALGORITHMS = (
             "defaults": {"train.loss_type": "grpo"},
         },
     ),
+    Algorithm(
+        "ppo",
+        "aligntune_trl.ppo:PPOTrainer",
+        {
+            "summary": "proximal policy optimization from rewards, with a critic",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "paper": "PPO (Schulman et al. 2017, arXiv 1707.06347)",
+            "defaults": {"train.num_ppo_epochs": 4},
+        },
+    ),
 )
 
 

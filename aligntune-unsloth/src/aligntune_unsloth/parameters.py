@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from aligntune.errors import Problem
 from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use
-from aligntune_trl.parameters import dpo_table, grpo_table, model_uses, sft_table
+from aligntune_trl.parameters import dpo_table, grpo_table, model_uses, ppo_table, sft_table
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
 
-__all__ = ["DPO", "GRPO", "SFT"]
+__all__ = ["DPO", "GRPO", "PPO", "SFT"]
 
 _LOADER = "FastLanguageModel.from_pretrained"
 
@@ -43,3 +43,4 @@ def _checked(table: ParameterTable) -> ParameterTable:
 SFT = _checked(sft_table(_model_uses()))
 DPO = _checked(dpo_table(_model_uses()))
 GRPO = _checked(grpo_table(_model_uses()))
+PPO = _checked(ppo_table(_model_uses()))

@@ -11,16 +11,19 @@ from __future__ import annotations
 from aligntune_trl.parameters.dpo import DPO, dpo_table
 from aligntune_trl.parameters.grpo import GRPO, grpo_table
 from aligntune_trl.parameters.model import model_uses
+from aligntune_trl.parameters.ppo import PPO, ppo_table
 from aligntune_trl.parameters.sft import SFT, sft_table
 from aligntune_trl.parameters.training import trainer_uses
 
 __all__ = [
     "DPO",
     "GRPO",
+    "PPO",
     "SFT",
     "dpo_table",
     "grpo_table",
     "model_uses",
+    "ppo_table",
     "sft_table",
     "trainer_uses",
 ]

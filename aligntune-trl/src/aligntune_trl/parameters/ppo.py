@@ -1,0 +1,169 @@
+"""Where every field goes in proximal policy optimization, on what TRL's GRPOTrainer is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from aligntune.enums import PrecisionType
+from aligntune.errors import Problem
+from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use, When
+from aligntune_trl import batch, checking
+from aligntune_trl.parameters.bends import BENDS
+from aligntune_trl.parameters.grpo import grpo_uses
+from aligntune_trl.parameters.model import model_uses
+
+if TYPE_CHECKING:
+    from aligntune.config import RunConfig
+    from aligntune.hardware import Hardware
+
+__all__ = ["PPO", "ppo_table"]
+
+COMPLETIONS = 8  # of a rollout, where nothing says how many
+TARGET_KL = 6.0  # nats per completion (Ziegler et al. 2019, section 3.1)
+_ADAPTIVE = When("train.adap_kl_ctrl", (True,))
+
+
+def ppo_uses(model: dict[str, Use]) -> dict[str, Use]:
+    """The rows of PPO, given the fields of the model section."""
+    return grpo_uses(model) | {
+        "model.disable_dropout": To("disable_dropout", "GRPOConfig"),
+        "model.reward_value_model": Ours(
+            "the critic: AutoModelForTokenClassification with 1 label"
+        ),
+        "model.reward_value_loading_type": Ours("how the critic is loaded: by transformers"),
+        "model.value_model_quantization": Refused(
+            "every weight of the value model is trained, and quantized weights cannot be"
+        ),
+        "train.kl_coef": Ours("the price of the KL divergence in a token's reward"),
+        "train.kl_estimator": Ours("the estimate of that divergence"),
+        "train.adap_kl_ctrl": Ours("whether the KL coefficient follows `target_kl`"),
+        "train.init_kl_coef": Ours("the first KL coefficient", when=_ADAPTIVE),
+        "train.target_kl": Ours("ends the updates of a rollout, or steers the KL coefficient"),
+        "train.rollout_batch_size": Ours("GRPOConfig.generation_batch_size: completions at once"),
+        "train.cliprange_value": Ours("the value loss"),
+        "train.vf_coef": Ours("the weight of the value loss"),
+        "train.ent_coef": Ours("the weight of the entropy in the loss"),
+        "train.gamma": Ours("generalized advantage estimation"),
+        "train.lam": Ours("generalized advantage estimation"),
+        "train.whiten_rewards": Ours("the rewards of a rollout's tokens, scaled to variance 1"),
+        "train.stop_token": Ours("where completions end"),
+        "train.missing_eos_penalty": Ours("taken from the score of completions that do not end"),
+        "train.loss_type": Refused("PPO has one loss: clipped surrogate and clipped value loss"),
+        "train.num_generations": Refused("PPO needs one completion for each prompt: no groups"),
+        "train.scale_rewards": Refused("PPO has no groups; see `train.whiten_rewards`"),
+        "train.group_by_length": Refused("minibatches are drawn from a rollout"),
+    }
+
+
+def _default_batch(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    if {"gradient_accumulation_steps", "rollout_batch_size"} & config.train.model_fields_set:
+        return None
+    return COMPLETIONS, f"a rollout of {COMPLETIONS} completions"
+
+
+def _default_target(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    if not config.train.adap_kl_ctrl:
+        return None
+    return TARGET_KL, "nats per completion (Ziegler et al. 2019)"
+
+
+def _no_lora_dropout(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    return 0.0, "the ratio compares policies, not dropout"
+
+
+def _keep_dropout(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    if "lora_dropout" in config.model.model_fields_set and config.model.lora_dropout:
+        return False, "`model.lora_dropout` is set"
+    return None
+
+
+def _check_dropout(config: RunConfig) -> Iterable[Problem]:
+    model = config.model
+    if model.disable_dropout and model.lora_dropout and model.peft_enabled:
+        message = f"{model.lora_dropout:g}, and `model.disable_dropout` takes all dropout away"
+        yield Problem("model.lora_dropout", message, hint="keep one of them")
+
+
+def _check_kl(config: RunConfig) -> Iterable[Problem]:
+    train = config.train
+    if train.adap_kl_ctrl:
+        if train.init_kl_coef is not None and "kl_coef" in train.model_fields_set:
+            message = "`train.adap_kl_ctrl` starts from `train.init_kl_coef`, which is set too"
+            yield Problem("train.kl_coef", message, hint="keep one of them")
+        first = train.kl_coef if train.init_kl_coef is None else train.init_kl_coef
+        if first == 0:
+            path = "train.kl_coef" if train.init_kl_coef is None else "train.init_kl_coef"
+            message = "`train.adap_kl_ctrl` multiplies it, and 0 stays 0"
+            yield Problem(path, message, hint="use a small one, such as 0.05")
+    elif train.kl_coef == 0 and "kl_estimator" in train.model_fields_set:
+        message = f"{train.kl_estimator!r}, and `train.kl_coef` is 0"
+        yield Problem("train.kl_estimator", message, hint="set `train.kl_coef`")
+    if train.target_kl and not train.adap_kl_ctrl and config.model.precision is PrecisionType.FP16:
+        message = "updates that are left out and the gradient scaler of fp16 do not go together"
+        yield Problem("train.target_kl", message, hint="use bf16, or leave it unset")
+
+
+def _check_value_model(config: RunConfig) -> Iterable[Problem]:
+    model = config.model
+    if model.reward_value_loading_type == "unsloth":
+        yield Problem(
+            "model.reward_value_loading_type",
+            "the value model is loaded by transformers on every backend",
+            hint="use `standard`",
+        )
+    elif model.reward_value_loading_type and model.reward_value_model is None:
+        message = "there is no value model: the critic is a head on the policy"
+        hint = "set `model.reward_value_model`"
+        yield Problem("model.reward_value_loading_type", message, hint=hint)
+
+
+def _check_stop_token(config: RunConfig) -> Iterable[Problem]:
+    if config.train.stop_token is None:
+        message = "a completion ends at a token, and none is named"
+        yield Problem("train.stop_token", message, hint="`eos` is the tokenizer's own")
+
+
+def ppo_lines(config: RunConfig) -> list[str]:
+    """The batch arithmetic of a PPO run, in words."""
+    train = config.train
+    rollout = batch.prompts_per_generation(config)
+    step = train.per_device_batch_size * train.gradient_accumulation_steps
+    updates = rollout * (train.num_ppo_epochs or 1) / step
+    critic = train.vf_coef and (config.model.reward_value_model or "a value head on the policy")
+    return [
+        f"a rollout is {rollout} completions, one for each prompt",
+        f"an update takes {step} completions; a rollout serves {updates:g} of them",
+        f"the critic is {critic}" if critic else "the critic learns nothing: `vf_coef` is 0",
+        batch.length_line(config),
+    ]
+
+
+PPO_BENDS = (
+    ("train.per_device_batch_size", _default_batch),
+    ("train.save_interval", batch.default_save_interval),
+    ("train.target_kl", _default_target),
+    ("model.lora_dropout", _no_lora_dropout),
+    ("model.disable_dropout", _keep_dropout),
+    *BENDS,
+)
+PPO_CHECKS = (
+    *checking.checks(()),
+    batch.check_rollout,
+    batch.check_lengths,
+    batch.check_resumable,
+    batch.check_checkpoints,
+    batch.check_processes,
+    _check_kl,
+    _check_value_model,
+    _check_stop_token,
+    _check_dropout,
+)
+
+
+def ppo_table(model: dict[str, Use]) -> ParameterTable:
+    """The table of PPO, given the fields of the model section."""
+    return ParameterTable(ppo_uses(model), PPO_BENDS, PPO_CHECKS, ppo_lines)
+
+
+PPO = ppo_table(model_uses("AutoModelForCausalLM.from_pretrained"))
