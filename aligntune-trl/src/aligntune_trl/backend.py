@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from aligntune.plan import Plan
 
-__all__ = ["Policy", "TRLBackend", "load_kwargs", "load_tokenizer", "start", "torch_dtype"]
+__all__ = [
+    "Policy",
+    "TRLBackend",
+    "load_kwargs",
+    "load_tokenizer",
+    "lora_arguments",
+    "start",
+    "torch_dtype",
+]
 
 logger = logging.getLogger("aligntune")
 
@@ -48,12 +56,11 @@ class TRLBackend:
     def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Policy:
         """Say how TRL is to load the policy."""
         config = plan.config
-        lora = argument_values(plan, "LoraConfig")
         peft = None
         if config.model.peft_enabled:
             from peft import LoraConfig
 
-            peft = LoraConfig(task_type="CAUSAL_LM", **lora)
+            peft = LoraConfig(task_type="CAUSAL_LM", **lora_arguments(plan, "LoraConfig"))
         return Policy(start(plan), tokenizer, load_kwargs(plan), peft)
 
 
@@ -68,15 +75,44 @@ def _start_field(plan: Plan) -> tuple[str, str]:
     return field, plan.config.origins.get(field, "")
 
 
+def lora_arguments(plan: Plan, owner: str) -> dict[str, Any]:
+    """The arguments of the adapter; default target modules give way to those of the architecture.
+
+    The documented default names the attention of Llama's family. Where peft knows other names for
+    the architecture, and nobody set any, those are taken.
+    """
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+    from transformers import AutoConfig
+
+    arguments = argument_values(plan, owner)
+    model = plan.config.model
+    default = arguments.get("target_modules")
+    if default is None or "target_modules" in model.model_fields_set:
+        return arguments
+    config = AutoConfig.from_pretrained(
+        start(plan), revision=model.revision, trust_remote_code=model.trust_remote_code
+    )
+    known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(config.model_type)
+    if known is None or set(known) & set(default):
+        return arguments
+    logger.info("LoRA on %s, as %s names it", ", ".join(known), config.model_type)
+    return arguments | {"target_modules": list(known)}
+
+
 def load_kwargs(plan: Plan) -> dict[str, Any]:
     """The arguments of `from_pretrained` for the policy, and for a reference like it."""
     model = plan.config.model
-    return {
+    found = {
         **model.model_init_kwargs,
         "dtype": torch_dtype(model.precision, trained=not model.peft_enabled),
         "trust_remote_code": model.trust_remote_code,
         **argument_values(plan, "model_init_kwargs"),
     }
+    if model.quantization:
+        from transformers import BitsAndBytesConfig
+
+        found["quantization_config"] = BitsAndBytesConfig(**model.quantization)
+    return found
 
 
 def torch_dtype(precision: PrecisionType, *, trained: bool) -> str:

@@ -106,7 +106,9 @@ class DPOTrainer(TRLTrainer, RLTrainerBase):
         It loads one from where the policy lies, as `arguments` say; it switches an adapter off.
         """
         model, train = self.config.model, self.config.train
-        asked = model.force_use_ref_model or model.ref_model_init_kwargs
+        # Biases that train beside an adapter stay when it is switched off.
+        biased = model.peft_enabled and model.bias != "none" and not train.reference_free
+        asked = biased or model.force_use_ref_model or model.ref_model_init_kwargs
         loaded = not isinstance(policy.model, str)
         alone = model.peft_enabled or train.precompute_ref_log_probs or train.reference_free
         if not asked and (alone or not loaded):

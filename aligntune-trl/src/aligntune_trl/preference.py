@@ -6,10 +6,13 @@ Imported only once the backend is prepared: Unsloth puts a trainer of its own in
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 import trl
+from accelerate.utils import is_peft_model
 
 from aligntune.errors import DataError
 
@@ -37,6 +40,10 @@ class PreferenceTrainer(trl.DPOTrainer):
         self.longest = longest
         self.reference_free = reference_free
         super().__init__(**further)
+        # TRL copies an adapter that the policy brings. Here it is new, and without it the policy is
+        # the reference, so that a copy would only be saved with the model.
+        if is_peft_model(self.model) and "ref" in self.model.peft_config:
+            self.model.delete_adapter("ref")
 
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, name: str) -> Any:
         """Tokenize as TRL does, cut completions, and leave out pairs without a difference."""
@@ -58,7 +65,8 @@ class PreferenceTrainer(trl.DPOTrainer):
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if not self.reference_free:
-            return super()._precompute_ref_logps(dataset, name, batch_size)
+            with _computed_anew():
+                return super()._precompute_ref_logps(dataset, name, batch_size)
         for column in ("ref_chosen_logps", "ref_rejected_logps"):
             dataset = dataset.add_column(column, [0.0] * len(dataset))  # type: ignore[call-arg]
         return dataset
@@ -95,6 +103,23 @@ class PreferenceTrainer(trl.DPOTrainer):
         log_probabilities = logits[:, :-1].float().log_softmax(-1)
         of_tokens = log_probabilities.gather(2, ids[:, 1:, None]).squeeze(2)
         return (of_tokens * batch["completion_mask"][:, 1:]).sum(1)
+
+
+@contextmanager
+def _computed_anew() -> Iterator[None]:
+    """Keep TRL from reading the log-probabilities of an earlier run.
+
+    It files them by rows and weights alone, though they depend on lengths and `ld_alpha` too.
+    """
+    import datasets
+
+    cached = datasets.is_caching_enabled()
+    datasets.disable_caching()
+    try:
+        yield
+    finally:
+        if cached:
+            datasets.enable_caching()
 
 
 def _cut(rows: Dataset, longest: int) -> Dataset:

@@ -52,7 +52,7 @@ class UnslothBackend:
         from unsloth import FastLanguageModel
 
         from aligntune_trl.arguments import argument_values
-        from aligntune_trl.backend import Policy, start, torch_dtype
+        from aligntune_trl.backend import Policy, lora_arguments, start, torch_dtype
 
         settings, train = plan.config.model, plan.config.train
         checkpointing = settings.gradient_checkpointing
@@ -75,7 +75,7 @@ class UnslothBackend:
                 model,
                 random_state=train.seed,
                 use_gradient_checkpointing=checkpointing,
-                **argument_values(plan, "get_peft_model"),
+                **lora_arguments(plan, "get_peft_model"),
             )
         arguments: dict[str, Any] = {"gradient_checkpointing": checkpointing}
         return Policy(model, tokenizer, arguments=arguments)

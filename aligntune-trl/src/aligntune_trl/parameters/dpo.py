@@ -107,12 +107,6 @@ def _check_reference(config: RunConfig) -> Iterable[Problem]:
         yield Problem("train.sync_ref_model", message, hint="keep one of the two")
 
 
-def _check_start(config: RunConfig) -> Iterable[Problem]:
-    if config.model.sft_path is not None and config.model.revision is not None:
-        message = "it is the revision of `model.name_or_path`, and `model.sft_path` is loaded"
-        yield Problem("model.revision", message, hint="leave it out")
-
-
 def _check_labels(config: RunConfig) -> Iterable[Problem]:
     if config.train.label_pad_token_id != -100:
         message = f"{config.train.label_pad_token_id}: TRL masks labels with -100"
@@ -137,7 +131,6 @@ def dpo_table(model: dict[str, Use]) -> ParameterTable:
     checks = (
         *checking.checks(),
         check_losses,
-        _check_start,
         _check_reference,
         _check_labels,
         _check_measured,
