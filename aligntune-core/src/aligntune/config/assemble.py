@@ -16,6 +16,7 @@ from typing import Any
 from aligntune.config.environment import from_secret
 from aligntune.config.problems import shown
 from aligntune.config.section import Section
+from aligntune.config.sections.dataset import is_data
 from aligntune.errors import ConfigError, Problem
 from aligntune.redact import is_secret_name
 
@@ -123,7 +124,7 @@ def collect(data: Mapping[str, Any], origin: str | Origin) -> list[Setting]:
 def _dataset(value: Any, where: Origin, found: list[Setting]) -> None:
     if isinstance(value, list):
         _root_value("datasets", "dataset", value, where, found)
-    elif isinstance(value, str):
+    elif isinstance(value, str) or is_data(value):
         found.append(Setting("datasets.0.name", value, where("dataset"), "dataset"))
     else:
         _section("datasets.0", "dataset", value, where, found)
@@ -167,7 +168,7 @@ def _root_value(path: str, written: str, value: Any, where: Origin, found: list[
     if path in _LISTS and isinstance(value, (list, tuple)):
         found.append(Setting(path, [], where(written), written))
         for index, item in enumerate(value):
-            named = {_LISTS[path]: item} if isinstance(item, str) else item
+            named = {_LISTS[path]: item} if isinstance(item, str) or is_data(item) else item
             _section(f"{path}.{index}", f"{written}.{index}", named, where, found)
     elif isinstance(value, (Section, Mapping)) and path not in (*_LISTS, "chat_template"):
         _section(path, written, value, where, found)

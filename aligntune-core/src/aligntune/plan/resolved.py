@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from aligntune.config.assemble import Setting, merge
+from aligntune.config.sections.dataset import is_data, written_data
 from aligntune.config.environment import escape, from_secret
 from aligntune.plan.plan import Plan, Value, leaves
 from aligntune.redact import REDACTED, redact, secret_paths
@@ -24,6 +25,8 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 (one line for each kind of value
     """A value as YAML and JSON have it; a function by its importable name."""
     if isinstance(value, Enum):
         return value.value
+    if is_data(value):
+        return written_data(value)
     if isinstance(value, dict):
         return {
             key if isinstance(key, (int, str)) else str(key): _plain(v) for key, v in value.items()

@@ -41,7 +41,7 @@ def refuse_inputs_inside(run: RunDirectory, config: RunConfig) -> None:
     """
     names = [
         config.model.name_or_path,
-        *(d.name for d in (*config.datasets, *config.eval_datasets)),
+        *(d.name for d in (*config.datasets, *config.eval_datasets) if isinstance(d.name, str)),
     ]
     inside = run.path.resolve()
     for name in names:

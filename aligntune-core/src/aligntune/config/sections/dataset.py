@@ -11,9 +11,27 @@ from pydantic import WithJsonSchema, field_validator
 from aligntune.config.section import Section, setting
 from aligntune.enums import TaskType
 
-__all__ = ["DatasetConfig"]
+__all__ = ["DatasetConfig", "is_data", "written_data"]
 
 _OBJECTS = ("Dataset", "DatasetDict", "IterableDataset", "IterableDatasetDict")
+# How a resolved configuration has an object that was passed: it cannot be read back.
+_PASSED = "<{}, passed as an object>"
+
+
+def is_data(value: object) -> bool:
+    """Whether a value is an object of `datasets` that holds rows; imports nothing to find out."""
+    kind = type(value)
+    return kind.__module__.partition(".")[0] == "datasets" and kind.__name__ in _OBJECTS
+
+
+def written_data(value: Any) -> str:
+    """What a file says in the place of such an object; a configuration does not take it."""
+    return _PASSED.format(_label(value))
+
+
+def _label(value: Any) -> str:
+    kind = type(value).__name__
+    return f"{kind} of {value.num_rows} rows" if kind == "Dataset" else kind
 
 
 class DatasetConfig(Section):
@@ -102,17 +120,19 @@ class DatasetConfig(Section):
     def _name(cls, value: object) -> object:
         if isinstance(value, PathLike):
             return fspath(value)
-        if isinstance(value, str) and value.strip():
-            return value
-        kind = type(value)
-        if kind.__module__.partition(".")[0] == "datasets" and kind.__name__ in _OBJECTS:
+        if isinstance(value, str) and value.startswith("<") and value.endswith(_PASSED[3:]):
+            raise ValueError(
+                f"the run had a data set that is no file: {value}; pass the object again, or give "
+                "a file or hub name"
+            )
+        if is_data(value) or (isinstance(value, str) and value.strip()):
             return value
         raise ValueError("expected a name, a path or a `datasets.Dataset`")
 
     @property
     def label(self) -> str:
         """The name, or for an object that was passed what it is: how messages call the data set."""
-        return self.name if isinstance(self.name, str) else f"the {type(self.name).__name__} passed"
+        return self.name if isinstance(self.name, str) else _label(self.name)
 
     @property
     def streams(self) -> bool:
