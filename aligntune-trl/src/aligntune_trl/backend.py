@@ -109,9 +109,10 @@ def load_kwargs(plan: Plan) -> dict[str, Any]:
         **argument_values(plan, "model_init_kwargs"),
     }
     if model.quantization:
-        from transformers import BitsAndBytesConfig
+        import transformers
 
-        found["quantization_config"] = BitsAndBytesConfig(**model.quantization)
+        quantization: Any = transformers.BitsAndBytesConfig
+        found["quantization_config"] = quantization(**model.quantization)
     return found
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from aligntune.core.trainer_base import TrainerBase
 from aligntune.data import Prepared, prepare
-from aligntune.errors import AlignTuneError, ConfigError, DataError, PluginError, RunError
+from aligntune.errors import AlignTuneError, ConfigError, DataError, PluginError
 from aligntune.evaluation import EvaluationSettings
 from aligntune.evaluation import Prepared as Measurement
 from aligntune.evaluation import prepare as prepare_evaluation
@@ -27,6 +27,7 @@ from aligntune.redact import redact
 from aligntune.run import RunDirectory
 from aligntune.run.recorded import recorded
 from aligntune.run.starting import refuse_another_run, refuse_inputs_inside
+from aligntune_trl import hub
 from aligntune_trl.arguments import trainer_arguments
 from aligntune_trl.backend import Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
@@ -37,14 +38,15 @@ from aligntune_trl.callbacks import (
     StopCallback,
     write_samples,
 )
+from aligntune_trl.sampling import CompletionsCallback, prompts_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase, Trainer
 
     from aligntune.evaluation import Metric
-    from aligntune.preview import Preview
     from aligntune.plan import Plan
+    from aligntune.preview import Preview
     from aligntune_trl.preview_rows import Seen
 
 __all__ = ["TRLTrainer"]
@@ -81,6 +83,7 @@ class TRLTrainer(TrainerBase):
         self.data: Prepared | None = None
         self.eval_data: Prepared | None = None
         self._measurement: Measurement | None = None
+        self._sampled: list[Any] = []
         self._progress = ProgressCallback()
         self._training = False
         self._begun = False
@@ -120,7 +123,9 @@ class TRLTrainer(TrainerBase):
     def _load(self) -> Trainer:
         self.tokenizer = load_tokenizer(self.plan, padding_side=self.padding_side)
         self.prepare_data()
-        os.environ["TENSORBOARD_LOGGING_DIR"] = str(self.run.logs)
+        self._sampled = self._prompts_to_sample()
+        logs = self.config.logging.logging_dir or str(self.run.logs)
+        os.environ["TENSORBOARD_LOGGING_DIR"] = logs
         arguments = trainer_arguments(self.plan, self.owner, self.run, Hardware.detect().device)
         try:
             policy = self.backend.load(self.plan, self.tokenizer)
@@ -147,8 +152,24 @@ class TRLTrainer(TrainerBase):
             )
         return trainer
 
+    def _prompts_to_sample(self) -> list[Any]:
+        assert self.data is not None
+        settings = self.config.logging.sample_logging
+        return prompts_of(settings, self.data.rows) if settings.enabled else []
+
     def _callbacks(self) -> list[Any]:
         callbacks: list[Any] = [MetricsCallback(self.run, lambda: self._training)]
+        train, samples = self.config.train, self.config.logging.sample_logging
+        if samples.enabled:
+            callbacks.append(
+                CompletionsCallback(samples, self._sampled, self.tokenizer, self.run, train.seed)
+            )
+        if train.early_stopping_patience is not None:
+            from transformers import EarlyStoppingCallback
+
+            callbacks.append(
+                EarlyStoppingCallback(train.early_stopping_patience, train.early_stopping_threshold)
+            )
         if self.config.train.stop_after_steps is not None:
             callbacks.append(StopCallback(self.config.train.stop_after_steps))
         if not self.config.logging.disable_tqdm:
@@ -175,6 +196,8 @@ class TRLTrainer(TrainerBase):
         if overwrite:  # what is to be replaced stays until this run is known to start
             refuse_inputs_inside(self.run, self.config)
             self.setup()
+        if self.config.logging.push_to_hub:
+            hub.reserve(self._repository, self._hub_token)
         if resume:
             refuse_another_run(self.run, self.plan)
         self.run = RunDirectory.create(self.run.path, overwrite=overwrite, resume=resume)
@@ -196,7 +219,20 @@ class TRLTrainer(TrainerBase):
                 self._progress.close()
             self.measure("after")
             self.save_model()
+            if self.config.logging.push_to_hub:
+                address = self.push_to_hub(self._repository, token=self._hub_token)
+                logger.info("the model is at %s", address)
         return self.run
+
+    @property
+    def _repository(self) -> str:
+        logging_settings = self.config.logging
+        return logging_settings.hub_model_id or logging_settings.run_name or self.run.path.name
+
+    @property
+    def _hub_token(self) -> str | None:
+        token = self.config.logging.hub_token
+        return None if token is None else token.get_secret_value()
 
     def _measure_during(self) -> list[Metric]:
         return self.measure("during") if self._training else []
@@ -310,18 +346,9 @@ class TRLTrainer(TrainerBase):
         Raises:
             RunError: if the hub refuses; the token is never part of the message.
         """
-        from huggingface_hub.errors import HfHubHTTPError
-
         trainer = self.setup()
         model = trainer.accelerator.unwrap_model(trainer.model)
-        try:
-            address = model.push_to_hub(repo_id, token=token, private=private)
-            self.tokenizer.push_to_hub(repo_id, token=token, private=private)
-        except (HfHubHTTPError, OSError) as error:
-            raise RunError(
-                f"pushing to {repo_id!r} failed: {type(error).__name__}: {error}"
-            ) from error
-        return str(address)
+        return hub.push(model, self.tokenizer, repo_id, token=token, private=private)
 
 
 def _said(metric: Metric) -> str:

@@ -30,8 +30,6 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
         import trl
 
         assert self.data is not None
-        if self.config.train.group_by_length:
-            arguments["train_sampling_strategy"] = "group_by_length"
         columns = self.data.rows.column_names
         eval_rows = None if self.eval_data is None else self.eval_data.rows.select_columns(columns)
         trainer = trl.SFTTrainer(

@@ -1,8 +1,9 @@
 """Where each configuration field goes: the declarative table of an algorithm on a backend.
 
-A field goes `To` an argument of the backend's own trainer, to `Ours` (code of AlignTune), or is
-`Refused` with the reason. The table is what builds the arguments, writes the plan and refuses what
-the run would not use, so that it cannot say one thing while the code does another.
+A field goes `To` an argument of the backend's own trainer, to `Ours` (code of AlignTune), is
+`Fixed` to what the run does anyway, or is `Refused` with the reason. The table is what builds the
+arguments, writes the plan and refuses what the run would not use, so that it cannot say one thing
+while the code does another.
 """
 
 from __future__ import annotations
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
     from aligntune.config import RunConfig
     from aligntune.hardware import Hardware
 
-__all__ = ["CORE_USES", "Bend", "Check", "Ours", "ParameterTable", "Refused", "To", "Use", "When"]
+__all__ = [
+    "CORE_USES",
+    "Bend",
+    "Check",
+    "Fixed",
+    "HardwareCheck",
+    "Ours",
+    "ParameterTable",
+    "Refused",
+    "To",
+    "Use",
+    "When",
+]
 
 
 @dataclass(frozen=True)
@@ -72,29 +85,47 @@ class Refused:
     """The run would not use the value: any other than the default is an error that says why."""
 
     because: str
-    when: When | None = None
 
     def __str__(self) -> str:
         return f"refused: {self.because}"
 
 
-Use = To | Ours | Refused
+@dataclass(frozen=True)
+class Fixed:
+    """The run does what these values say and nothing else: another that is set is an error.
+
+    Unlike with `Refused`, the field's default is an error too where somebody set it and it is not
+    among the values.
+    """
+
+    values: tuple[Any, ...]
+    because: str
+
+    def __str__(self) -> str:
+        return f"always {' or '.join(_written(value) for value in self.values)}: {self.because}"
+
+
+Use = To | Ours | Fixed | Refused
 # A default that bends: (config, hardware or None) -> (value, why) or None to leave it.
 Bend = Callable[["RunConfig", "Hardware | None"], tuple[Any, str] | None]
 Check = Callable[["RunConfig"], Iterable[Problem]]
+# What must hold on the machine that the run is planned for.
+HardwareCheck = Callable[["RunConfig", "Hardware"], Iterable[Problem]]
 
 
 @dataclass(frozen=True)
 class ParameterTable:
     """The uses of every field, the defaults that bend, and what must hold between fields.
 
-    Paths have no list index: `datasets.name` stands for every data set.
+    Paths have no list index: `datasets.name` stands for every data set. `here` holds what must hold
+    on this machine: it is checked where the hardware is known, so not by `aligntune validate`.
     """
 
     uses: Mapping[str, Use]
     bends: tuple[tuple[str, Bend], ...] = ()
     checks: tuple[Check, ...] = ()
     lines: Callable[[RunConfig], list[str]] = field(default=lambda config: [])
+    here: tuple[HardwareCheck, ...] = ()
 
     def use(self, path: str) -> Use:
         generic = ".".join(part for part in path.split(".") if not part.isdigit())
@@ -160,7 +191,11 @@ CORE_USES: dict[str, Use] = {
     "logging.run_name": Ours("name in the run directory, the report and trackers"),
     "logging.log_level": Ours("level of the `aligntune` logger and of transformers"),
     "logging.logging_dir": Ours("TENSORBOARD_LOGGING_DIR"),
-    "logging.sample_logging.*": Ours("completions written down while the run trains"),
+    "logging.sample_logging.enabled": Ours("completions written down while the run trains"),
+    "logging.sample_logging.*": Ours(
+        "completions written down while the run trains",
+        when=When("logging.sample_logging.enabled", (True,)),
+    ),
     "logging.push_to_hub": Ours("uploads the model when the run ends"),
     "logging.hub_model_id": Ours("where to", when=When("logging.push_to_hub", (True,))),
     "logging.hub_token": Ours("with which token", when=When("logging.push_to_hub", (True,))),

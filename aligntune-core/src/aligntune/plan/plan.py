@@ -11,17 +11,21 @@ from pydantic_core import PydanticUndefined
 
 from aligntune import plugins as plugins_module
 from aligntune.config import RewardConfig, RunConfig, Section
+from aligntune.config.environment import from_secret
 from aligntune.config.problems import place
 from aligntune.config.section import extra_of
+from aligntune.enums import PrecisionType
 from aligntune.errors import ConfigError, DataError, NotRegisteredError, Problem
 from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hardware import Hardware
 from aligntune.plan.cap import cap_steps
-from aligntune.plan.parameters import ParameterTable, Refused
+from aligntune.plan.parameters import Fixed, ParameterTable, Refused, Use
 from aligntune.plan.resolve import Choice, choose
 from aligntune.plugins import Plugins
+from aligntune.redact import is_secret_name
 from aligntune.registry import Entry, import_target
 from aligntune.scoring import Scorer, build_scorer
+from aligntune.scoring.settle import settle_rewards
 
 __all__ = ["Plan", "Value", "leaves", "make_plan"]
 
@@ -128,10 +132,15 @@ def make_plan(
         raise ConfigError(f"{choice.algorithm.name!r} reads {reads}, not {given}")
     config = _copy(config)
     bent = _default_reward(config, facts, plugins)
-    bent |= _bend(config, facts, table, hardware) | cap_steps(config)
-    values, problems = _values(config, table, bent)
+    derived, problems = settle_rewards(config, facts, plugins)
+    bent |= derived | _bend(config, facts, table, hardware) | cap_steps(config)
+    values, unused = _values(config, table, bent)
+    problems += unused
     for check in table.checks:
         problems.extend(check(config))
+    if hardware is not None:
+        for here in table.here:
+            problems.extend(here(config, hardware))
     problems.extend(_reward_problems(config, facts, plugins))
     if problems:
         raise ConfigError([_placed(problem, config) for problem in problems])
@@ -200,8 +209,8 @@ def _bend(
             why[path] = f"default of {facts.paper or 'the algorithm'}"
     for path, bend in table.bends:
         section, name = _at(config, path)
-        if name in section.model_fields_set:
-            continue
+        if name in section.model_fields_set and getattr(section, name) != PrecisionType.AUTO:
+            continue  # `auto` asks for what an unset value gets
         found = bend(config, hardware)
         if found is not None:
             section.__dict__[name], why[path] = found[0], f"default, {found[1]}"
@@ -236,19 +245,27 @@ def _values(
         section, name = _at(config, path)
         default = _rl_default(section, name, declared) if config.kind == "rl" else declared
         use = table.use(path)
-        holds = use.when is None or use.when.holds(flat)
-        used = holds and not isinstance(use, Refused)
-        if isinstance(use, Refused):
-            reason = use.because if holds else ""
-        else:
-            reason = "" if holds else f"it is used only when {use.when}"
-        if was_set and reason and value != default and default is not PydanticUndefined:
-            problems.append(Problem(path, f"{_short(value)} would not be used: {reason}"))
+        changed = was_set and value != default and default is not PydanticUndefined
+        destination, wrong = _judged(use, value, flat)
+        if wrong and (changed or (was_set and isinstance(use, Fixed))):
+            said = _said(path, value, config)
+            problems.append(Problem(path, f"{said} would not be used: {wrong}"))
         origin = _origin(path, config, bent, was_set)
-        values.append(
-            Value(path, value, origin, str(use) if not reason else f"not used: {reason}", used)
-        )
+        used = not wrong and not isinstance(use, Fixed)
+        values.append(Value(path, value, origin, destination, used))
     return values, problems
+
+
+def _judged(use: Use, value: Any, flat: dict[str, Any]) -> tuple[str, str]:
+    """Where a value goes, and why the run would not use it (empty if it would)."""
+    wrong = ""
+    if isinstance(use, Refused):
+        wrong = use.because
+    elif isinstance(use, Fixed):
+        return str(use), "" if value in use.values else f"it is {use}"
+    elif use.when is not None and not use.when.holds(flat):
+        wrong = f"it is used only when {use.when}"
+    return f"not used: {wrong}" if wrong else str(use), wrong
 
 
 def _origin(path: str, config: RunConfig, bent: dict[str, str], was_set: bool) -> str:
@@ -257,6 +274,12 @@ def _origin(path: str, config: RunConfig, bent: dict[str, str], was_set: bool) -
     if was_set:
         return config.origins.get(path, "Python")
     return "default"
+
+
+def _said(path: str, value: Any, config: RunConfig) -> str:
+    if is_secret_name(path) or from_secret(place(path, config.origins)):
+        return "a value that is not shown"
+    return _short(value)
 
 
 def _short(value: Any) -> str:

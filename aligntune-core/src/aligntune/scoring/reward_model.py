@@ -52,7 +52,7 @@ def reward_model_problems(model: ModelConfig) -> list[Problem]:
 
 
 def reward_model_entry(config: RunConfig) -> RewardConfig | None:
-    """The entry of `rewards` that the model section asks for; None if there is none, or it is there.
+    """The entry that the model section adds to `rewards`; None if it asks for none, or it is there.
 
     A resolved configuration holds both, so an entry of the same parameters is not added again.
     """

@@ -25,9 +25,11 @@ _FIELDS = {
         "train.truncation_mode",
         "train.dataset_num_proc",
         "train.activation_offloading",
-        "train.max_target_length",
+        "train.remove_unused_columns",
+        "train.group_by_length",
     ),
     "DPO": (
+        "train.max_target_length",
         "train.beta",
         "train.label_smoothing",
         "train.loss_weights",
@@ -44,6 +46,7 @@ _FIELDS = {
     ),
     "DPO and GRPO": (
         "model.disable_dropout",
+        "model.use_logits_to_keep",
         "model.ref_model_init_kwargs",
         "model.force_use_ref_model",
         "train.sync_ref_model",
@@ -51,12 +54,7 @@ _FIELDS = {
         "train.ref_model_sync_steps",
     ),
     "DPO, GRPO and PPO": ("model.sft_path",),
-    "GRPO": (
-        "train.num_generations",
-        "train.scale_rewards",
-        "train.grpo_alpha",
-    ),
-    "GSPO": ("train.gspo_gamma", "train.gspo_delta"),
+    "GRPO": ("train.num_generations", "train.scale_rewards"),
     "GRPO and PPO": (
         "model.reward_model_name",
         "model.reward_model_source.*",

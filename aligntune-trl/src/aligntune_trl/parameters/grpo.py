@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use
-from aligntune_trl import batch, checking
-from aligntune_trl.parameters.bends import BENDS
+from aligntune.plan.parameters import Fixed, Ours, ParameterTable, Refused, To, Use, When
+from aligntune_trl import batch, checking, contradictions
+from aligntune_trl.machine import check_machine
+from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.training import trainer_uses
 
 __all__ = ["GRPO", "GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
+
+
+_SYNCED = When("train.sync_ref_model", (True,))
+_REWARD = Ours("an entry of `rewards`: reward_model")
 
 
 def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
@@ -22,6 +27,13 @@ def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
     return trainer_uses("GRPOConfig", model) | {
         "model.max_seq_length": Ours(
             "longest prompt and completion together; longer prompts are left out"
+        ),
+        "model.sft_path": Ours("what policy and reference are loaded from"),
+        "model.disable_dropout": to("disable_dropout"),
+        "model.use_logits_to_keep": Fixed((True,), "TRL computes no other logits"),
+        "model.ref_model_init_kwargs": Refused("TRL loads the reference as it loads the policy"),
+        "model.force_use_ref_model": Refused(
+            "TRL loads a reference wherever switching the adapter off does not give one"
         ),
         "train.loss_type": to("loss_type"),
         "train.num_generations": to("num_generations"),
@@ -45,12 +57,30 @@ def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
             "over-long prompts are left out (`train.max_prompt_length`), and completions end at "
             "`train.max_completion_length`"
         ),
-        "train.group_by_length": Refused("a batch holds whole groups of one prompt"),
+        "train.group_by_length": Fixed((False,), "a batch holds whole groups of one prompt"),
+        "train.remove_unused_columns": Fixed((False,), "rewards read the columns"),
+        "train.beta": Refused("it belongs to DPO; the weight of the KL here is `train.kl_coef`"),
+        "train.sync_ref_model": to("sync_ref_model"),
+        "train.ref_model_mixup_alpha": to("ref_model_mixup_alpha", when=_SYNCED),
+        "train.ref_model_sync_steps": to("ref_model_sync_steps", when=_SYNCED),
+        "train.fast_inference": to("use_vllm"),
+        "train.vllm_gpu_memory_utilization": to(
+            "vllm_gpu_memory_utilization", when=When("train.fast_inference", (True,))
+        ),
+        "train.ds3_gather_for_generation": to("ds3_gather_for_generation"),
+        "train.reward_weights": Ours("the weights of `rewards`"),
+        "model.reward_model_name": _REWARD,
+        "model.reward_model_source": _REWARD,
+        "model.reward_model_source.*": _REWARD,
+        "model.reward_model_quantization": _REWARD,
+        "model.reward_device": _REWARD,
         "rewards.*": Ours("aligntune.scoring: the weighted sum"),
     }
 
 
 GRPO_BENDS = (
+    ("model.disable_dropout", lora_dropout_stays),
+    ("model.lora_dropout", no_lora_dropout),
     ("train.per_device_batch_size", batch.default_batch),
     ("train.num_generations", batch.default_group),
     ("train.per_device_eval_batch_size", batch.default_eval_batch),
@@ -59,6 +89,7 @@ GRPO_BENDS = (
 )
 GRPO_CHECKS = (
     *checking.checks(checking.GRPO_LOSSES),
+    contradictions.check_reference,
     batch.check_groups,
     batch.check_eval_groups,
     batch.check_lengths,
@@ -70,7 +101,9 @@ GRPO_CHECKS = (
 
 def grpo_table(model: dict[str, Use]) -> ParameterTable:
     """The table of GRPO, given the fields of the model section."""
-    return ParameterTable(grpo_uses(model), GRPO_BENDS, GRPO_CHECKS, batch.grpo_lines)
+    return ParameterTable(
+        grpo_uses(model), GRPO_BENDS, GRPO_CHECKS, batch.grpo_lines, (check_machine,)
+    )
 
 
 GRPO = grpo_table(model_uses("AutoModelForCausalLM.from_pretrained"))

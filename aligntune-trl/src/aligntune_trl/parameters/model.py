@@ -1,10 +1,10 @@
-"""The model section: how the backend that loads with `loader` uses each field."""
+"""The model section, and what else the backend that loads the model is told."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aligntune.plan.parameters import Ours, To, Use, When
+from aligntune.plan.parameters import Fixed, Ours, Refused, To, Use, When
 
 __all__ = ["model_uses"]
 
@@ -13,11 +13,12 @@ _LOAD = "model_init_kwargs"
 
 
 def model_uses(loader: str) -> dict[str, Use]:
-    """Fields of the model section; `loader` loads the model."""
+    """The rows of a backend that loads the model with `loader`."""
     return {
         "model.name_or_path": Ours(f"{loader}: the model"),
         "model.revision": To("revision", _LOAD, drop_none=True),
         "model.precision": Ours(f"{loader}: dtype; bf16 and fp16 of the trainer's arguments"),
+        "model.quantization": Ours(f"{loader}: quantization_config"),
         "model.attn_implementation": To(
             "attn_implementation", _LOAD, lambda v: None if v == "auto" else v, drop_none=True
         ),
@@ -25,6 +26,13 @@ def model_uses(loader: str) -> dict[str, Use]:
         "model.device_map": To("device_map", _LOAD),
         "model.trust_remote_code": Ours(f"{loader} and the tokenizer: trust_remote_code"),
         "model.model_init_kwargs": Ours(f"{loader}: further arguments"),
+        "model.num_labels": Refused("no algorithm that is installed trains a classifier"),
+        "model.model_adapter_name": Fixed(
+            (None, "default"), "the adapter that is trained is called `default`"
+        ),
+        "train.use_liger_kernel": To(
+            "use_kernels", _LOAD, lambda value: value or None, drop_none=True
+        ),
         "model.peft_enabled": Ours("whether a LoRA adapter is trained"),
         "model.lora_rank": To("r", "LoraConfig", when=_LORA),
         "model.lora_alpha": To("lora_alpha", "LoraConfig", when=_LORA),

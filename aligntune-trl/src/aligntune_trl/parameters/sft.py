@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use, When
-from aligntune_trl import batch, checking
+from typing import Any
+
+from aligntune.plan.parameters import ParameterTable, Refused, To, Use, When
+from aligntune_trl import batch, checking, contradictions
+from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.training import trainer_uses
@@ -13,11 +16,15 @@ __all__ = ["SFT", "sft_table"]
 _PACKING = When("train.packing", (True,))
 
 
+def _sampling(by_length: bool) -> str:
+    return "group_by_length" if by_length else "random"
+
+
 def sft_table(model: dict[str, Use]) -> ParameterTable:
     """The table of SFT, given the fields of the model section."""
 
-    def to(argument: str, when: When | None = None) -> To:
-        return To(argument, "SFTConfig", when=when)
+    def to(argument: str, **more: Any) -> To:
+        return To(argument, "SFTConfig", **more)
 
     uses: dict[str, Use] = trainer_uses("SFTConfig", model) | {
         "model.max_seq_length": to("max_length"),
@@ -30,11 +37,21 @@ def sft_table(model: dict[str, Use]) -> ParameterTable:
         "train.assistant_only_loss": to("assistant_only_loss"),
         "train.label_smoothing_factor": to("label_smoothing_factor"),
         "train.truncation_mode": to("truncation_mode"),
-        "train.group_by_length": Ours("SFTConfig.train_sampling_strategy"),
+        "train.padding_free": to("padding_free"),
+        "train.dataset_kwargs": to("dataset_kwargs", convert=lambda value: value or None),
+        "train.dataset_num_proc": to("dataset_num_proc"),
+        "train.remove_unused_columns": to("remove_unused_columns"),
+        "train.activation_offloading": to("activation_offloading"),
+        "train.group_by_length": to("train_sampling_strategy", convert=_sampling),
         "rewards.*": Refused("SFT does not learn from rewards"),
     }
-    checks = (*checking.checks(checking.SFT_LOSSES), batch.check_checkpoints, batch.check_processes)
-    return ParameterTable(uses, BENDS, checks, batch.sft_lines)
+    checks = (
+        *checking.checks(checking.SFT_LOSSES),
+        contradictions.check_data_arguments,
+        batch.check_checkpoints,
+        batch.check_processes,
+    )
+    return ParameterTable(uses, BENDS, checks, batch.sft_lines, (check_machine,))
 
 
 SFT = sft_table(model_uses("AutoModelForCausalLM.from_pretrained"))

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from aligntune.plan.parameters import CORE_USES, Ours, To, Use, When
+from aligntune.plan.parameters import CORE_USES, Fixed, Ours, Refused, To, Use, When
 from aligntune_trl.parameters.belongs import elsewhere
 
 __all__ = ["trainer_uses"]
+
+
+_UNDEFINED = Fixed(
+    (0.1,),
+    "no paper and no implementation defines it; what shapes the update is `train.cliprange`, "
+    "`train.cliprange_high` and `train.ent_coef`",
+)
+_ONE_PROCESS = Refused("this backend trains in one process")
+_LAUNCHED = Refused("torchrun or accelerate starts the processes, and tells them where they meet")
 
 
 def trainer_uses(owner: str, model: dict[str, Use]) -> dict[str, Use]:
@@ -77,6 +86,25 @@ def _training(owner: str) -> dict[str, Use]:
             convert=_optional,
             when=When("model.gradient_checkpointing", (True,)),
         ),
+        "train.fp16": Ours("model.precision"),
+        "train.bf16": Ours("model.precision"),
+        "train.use_flash_attention_2": Ours("model.attn_implementation"),
+        "train.use_liger_loss": Fixed(
+            (None, False),
+            "TRL has no Liger loss any more; in SFT, `train.loss_type: chunked_nll` saves the "
+            "same memory",
+        ),
+        "train.eval_accumulation_steps": to("eval_accumulation_steps"),
+        "train.early_stopping_patience": Ours("EarlyStoppingCallback.early_stopping_patience"),
+        "train.early_stopping_threshold": Ours("EarlyStoppingCallback.early_stopping_threshold"),
+        "train.label_pad_token_id": Fixed((-100,), "torch's cross entropy leaves out that label"),
+        "train.grpo_alpha": _UNDEFINED,
+        "train.gspo_gamma": _UNDEFINED,
+        "train.gspo_delta": _UNDEFINED,
+        "distributed.deepspeed_config": _ONE_PROCESS,
+        "distributed.fsdp_config": _ONE_PROCESS,
+        "distributed.master_addr": _LAUNCHED,
+        "distributed.master_port": _LAUNCHED,
         "logging.loggers": to("report_to"),
         "logging.disable_tqdm": Ours("the progress bar"),
     }
