@@ -142,10 +142,9 @@ def test_a_value_from_the_environment_says_so(
         f"environment variable STEPS in {path}:2:1"
     )
     monkeypatch.setenv("STEPS", "many")
-    assert errors_of(path) == [
-        "environment variable STEPS in run.json:2:1: train.max_steps: input should be a valid "
-        "integer, unable to parse string as an integer, not 'many'"
-    ]
+    (said,) = errors_of(path)
+    assert said.startswith("environment variable STEPS in run.json:2:1: train.max_steps: input")
+    assert said.endswith("not 'many'")
 
 
 def test_what_is_said_of_variables_that_are_not_there(write: Write) -> None:
@@ -173,7 +172,8 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_secret_from_the_environment_is_written_nowhere(
     write: Write, secret: str, toy: Plugins, tmp_path: Path
 ) -> None:
-    text = f"{GOOD}algorithm: toy-sft\nbatch_size: 2\nmodel_init_kwargs: {{deep: {{x: 'a {secret}'}}}}\n"
+    text = f"{GOOD}algorithm: toy-sft\nbatch_size: 2\n"
+    text += f"model_init_kwargs: {{deep: {{x: 'a {secret}'}}}}\n"
     plan = make_plan(load_config(write("run.yaml", text)))
     assert plan.config.model.model_init_kwargs == {"deep": {"x": "a opensesame"}}
     resolved = save_resolved(plan, tmp_path / "resolved.yaml").read_text()
@@ -217,8 +217,7 @@ def test_a_secret_that_the_run_would_not_use_stands_in_no_message(
 def test_a_token_stands_in_no_message_and_no_plan(value: Any, toy: Plugins, tmp_path: Path) -> None:
     given = {**TOY, "hub_token": value}
     with pytest.raises(ConfigError) as caught:
-        plan = make_plan(load_config({**given, "seed": -1}))
-        assert plan
+        load_config({**given, "seed": -1})
     assert "tok-very" not in str(caught.value)
     if isinstance(value, str):
         plan = make_plan(load_config({**given, "push_to_hub": True}))

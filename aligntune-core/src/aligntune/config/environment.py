@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -25,7 +24,7 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _ORIGIN = re.compile(r"environment variables? ([A-Za-z0-9_, ]+?) in ")
 _TYPED = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null")}
-_resolver = yaml.SafeLoader("")
+_resolver: Any = yaml.SafeLoader("")
 
 
 def from_secret(origin: str) -> bool:

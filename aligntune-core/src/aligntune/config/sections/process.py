@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import WithJsonSchema, field_validator
 
 from aligntune.config.section import Section, setting
 from aligntune.enums import BackendType
@@ -17,7 +17,9 @@ class DistributedConfig(Section):
 
     elsewhere = {"seed": "train.seed"}
 
-    backend: BackendType = setting(BackendType.SINGLE)
+    backend: Annotated[
+        BackendType, WithJsonSchema({"enum": ["single", "ddp", "fsdp", "deepspeed"]})
+    ] = setting(BackendType.SINGLE)
     """Distributed strategy: single, ddp, fsdp or deepspeed."""
     num_processes: int = setting(1, ge=1)
     """Processes."""
