@@ -25,7 +25,12 @@ UNSLOTH = "./aligntune-unsloth"
 REWARDS = "./aligntune-rewards"
 EVAL = "./aligntune-eval"
 DISTRIBUTIONS = (CORE, TRL, UNSLOTH, REWARDS, EVAL)
-EVERYTHING_BUT_UNSLOTH = (f"{CORE}[testing]", f"{TRL}[tensorboard]", f"{REWARDS}[math]", EVAL)
+EVERYTHING_BUT_UNSLOTH = (
+    f"{CORE}[testing]",
+    f"{TRL}[tensorboard]",
+    f"{REWARDS}[math]",
+    f"{EVAL}[text]",
+)
 
 # Which distributions an environment holds, what its tests need besides, and which folders it runs.
 SUITES = {
@@ -91,9 +96,16 @@ def run_suite(session: nox.Session, suite: str, selection: str, ok: tuple[int, .
         unsloth_environment(session, distributions)
     else:
         install(session, *extra, editable=distributions)
+    run_tests(session, folders, "-m", selection, ok=ok)
+
+
+def run_tests(
+    session: nox.Session, folders: tuple[str, ...], *options: str, ok: tuple[int, ...] = (0,)
+) -> None:
+    """Run the tests of some folders, or those that the command line names instead."""
     named = any((ROOT / argument.partition("::")[0]).exists() for argument in session.posargs)
     paths = () if named else folders
-    session.run("pytest", "-m", selection, *paths, *session.posargs, success_codes=ok)
+    session.run("pytest", *options, *paths, *session.posargs, success_codes=ok)
 
 
 @nox.session
@@ -116,6 +128,13 @@ def tests_slow(session: nox.Session, suite: str) -> None:
     """Run the tests that train for minutes."""
     # pytest ends with 5 where a distribution has no slow test.
     run_suite(session, suite, "slow", ok=(0, 5))
+
+
+@nox.session
+def spec(session: nox.Session) -> None:
+    """Run the snippets of ../shared/spec, or of $ALIGNTUNE_SPEC, against a hub on this machine."""
+    unsloth_environment(session, SUITES["unsloth"][0])
+    run_tests(session, ("tests/spec",))
 
 
 @nox.session
