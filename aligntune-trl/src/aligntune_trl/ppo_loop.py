@@ -80,6 +80,8 @@ class PPOLoop(trl.GRPOTrainer):
             self.eos_token_ids = [stop_token_id]
             self.generation_kwargs["eos_token_id"] = [stop_token_id]
             self.generation_config.eos_token_id = [stop_token_id]
+        # Forward passes that a rollout serves.
+        self._passes: int = (self.args.steps_per_generation or 1) * self.num_iterations
         self._scores = torch.empty(0)
         self._moved: list[float] = []
         self._moved_enough = False
@@ -142,7 +144,7 @@ class PPOLoop(trl.GRPOTrainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """One pass over a minibatch; none once the policy has moved enough on this rollout."""
-        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
+        if self._step % self._passes == 0:
             self._moved_enough = False
         if self._moved_enough:  # without gradients the optimizer leaves every weight as it is
             self._step += 1
