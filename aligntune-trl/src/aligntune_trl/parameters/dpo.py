@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import Problem
-from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use, When
-from aligntune_trl import batch, checking
+from aligntune.plan.parameters import Fixed, Ours, ParameterTable, Refused, To, Use, When
+from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.dpo_losses import check_losses
-from aligntune_trl.parameters.bends import BENDS
+from aligntune_trl.machine import check_machine
+from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.training import trainer_uses
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
-    from aligntune.hardware import Hardware
 
 __all__ = ["DPO", "dpo_table"]
 
@@ -23,6 +23,7 @@ _SYNC = When("train.sync_ref_model", (True,))
 _ALPHA = When("train.f_divergence_type", ("alpha_divergence",))
 _PRECOMPUTED = When("train.precompute_ref_log_probs", (True,))
 _MEASURED = When("evaluation.dpo_eval_enabled", (True,))
+_SCORES = Ours("scores of the completions that are written down; not trained on")
 _SAMPLES = "the completions that are written down when training ends"
 
 
@@ -36,6 +37,7 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "model.max_seq_length": to("max_length"),
         "model.sft_path": Ours("what the policy, and with it the reference, starts from"),
         "model.disable_dropout": to("disable_dropout"),
+        "model.use_logits_to_keep": Fixed((True,), "TRL reads no other logits"),
         "model.ref_model_init_kwargs": Ours("the reference's from_pretrained"),
         "model.force_use_ref_model": Ours("whether a reference is loaded beside an adapter"),
         "model.ref_adapter_name": Refused(
@@ -59,12 +61,13 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "train.precompute_ref_batch_size": to("precompute_ref_batch_size", when=_PRECOMPUTED),
         "train.truncation_mode": to("truncation_mode"),
         "train.pad_to_multiple_of": to("pad_to_multiple_of"),
-        "train.label_pad_token_id": Ours("checked: TRL masks labels with -100"),
         "train.max_prompt_length": Ours("longer prompts are left out, and counted"),
         "train.max_target_length": Ours("longer completions are cut, and counted"),
         "train.dataset_num_proc": to("dataset_num_proc", drop_none=True),
+        "train.activation_offloading": to("activation_offloading"),
+        "train.remove_unused_columns": to("remove_unused_columns"),
         "train.padding_free": Refused("TRL's DPOTrainer ignores it"),
-        "train.group_by_length": Refused("TRL's DPOTrainer cannot tell how long a pair is"),
+        "train.group_by_length": Fixed((False,), "TRL's DPOTrainer does not know a pair's length"),
         "train.max_completion_length": Ours(_SAMPLES),
         "train.temperature": Ours(_SAMPLES),
         "train.top_p": Ours(_SAMPLES),
@@ -75,12 +78,14 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "evaluation.dpo_zero_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
         "evaluation.dpo_few_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
         "evaluation.dpo_few_shot_examples_text": Ours("the preference evaluation", when=_MEASURED),
-        "rewards.*": Ours("scores of the completions that are written down; not trained on"),
+        "rewards.*": _SCORES,
+        "train.reward_weights": Ours("the weights of `rewards`"),
+        "model.reward_model_name": _SCORES,
+        "model.reward_model_source": _SCORES,
+        "model.reward_model_source.*": _SCORES,
+        "model.reward_model_quantization": _SCORES,
+        "model.reward_device": _SCORES,
     }
-
-
-def _ungrouped(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
-    return False, "pairs are not grouped by length"
 
 
 def _check_reference(config: RunConfig) -> Iterable[Problem]:
@@ -96,21 +101,9 @@ def _check_reference(config: RunConfig) -> Iterable[Problem]:
         for path in (path for path, given in kept.items() if given):
             yield Problem(path, "there is no reference: `train.reference_free` is true")
         return
-    if train.sync_ref_model and model.peft_enabled:
-        yield Problem(
-            "train.sync_ref_model",
-            "the reference of an adapter is the model without it, which cannot move",
-            hint="set `model.peft_enabled: false`",
-        )
     if train.sync_ref_model and train.precompute_ref_log_probs:
         message = "log-probabilities that are computed once are those of a reference that stays"
         yield Problem("train.sync_ref_model", message, hint="keep one of the two")
-
-
-def _check_labels(config: RunConfig) -> Iterable[Problem]:
-    if config.train.label_pad_token_id != -100:
-        message = f"{config.train.label_pad_token_id}: TRL masks labels with -100"
-        yield Problem("train.label_pad_token_id", message, hint="leave it out")
 
 
 def _check_measured(config: RunConfig) -> Iterable[Problem]:
@@ -131,14 +124,18 @@ def dpo_table(model: dict[str, Use]) -> ParameterTable:
     checks = (
         *checking.checks(),
         check_losses,
+        contradictions.check_reference,
         _check_reference,
-        _check_labels,
         _check_measured,
         batch.check_checkpoints,
         batch.check_processes,
     )
-    bends = (("train.group_by_length", _ungrouped), *BENDS)
-    return ParameterTable(dpo_uses(model), bends, checks, batch.sft_lines)
+    bends = (
+        ("model.disable_dropout", lora_dropout_stays),
+        ("model.lora_dropout", no_lora_dropout),
+        *BENDS,
+    )
+    return ParameterTable(dpo_uses(model), bends, checks, batch.sft_lines, (check_machine,))
 
 
 DPO = dpo_table(model_uses("AutoModelForCausalLM.from_pretrained"))
