@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from aligntune.testing.data import addition_rows, write_jsonl
+from aligntune.testing.data import addition_rows, preference_rows, write_jsonl
 from aligntune.testing.hub import Hub
 from aligntune.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
 
-__all__ = ["CHAT_TEMPLATE", "Hub", "addition_rows", "make_model", "make_tokenizer", "write_jsonl"]
+__all__ = [
+    "CHAT_TEMPLATE",
+    "Hub",
+    "addition_rows",
+    "make_model",
+    "make_tokenizer",
+    "preference_rows",
+    "write_jsonl",
+]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["addition_rows", "write_jsonl"]
+__all__ = ["addition_rows", "preference_rows", "write_jsonl"]
 
 
 def addition_rows(
@@ -29,13 +29,37 @@ def addition_rows(
     return [_row(*divmod(pair, largest + 1), chat) for pair in pairs]
 
 
+def preference_rows(
+    count: int, *, seed: int = 0, largest: int = 99, chat: bool = False
+) -> list[dict[str, Any]]:
+    """The problems of `addition_rows`; the sum is `chosen`, another number `rejected`.
+
+    Returns:
+        rows of `prompt` ("37+45="), `chosen` ("82"), `rejected` ("83") and `answer` ("82").
+    """
+    rows = addition_rows(count, seed=seed, largest=largest, chat=chat)
+    return [
+        {
+            "prompt": row["prompt"],
+            "chosen": row["completion"],
+            "rejected": _said(str(int(row["answer"]) + 1), chat),
+            "answer": row["answer"],
+        }
+        for row in rows
+    ]
+
+
+def _said(text: str, chat: bool) -> Any:
+    return [{"role": "assistant", "content": text}] if chat else text
+
+
 def _row(left: int, right: int, chat: bool) -> dict[str, Any]:
     prompt, answer = f"{left}+{right}=", str(left + right)
     if not chat:
         return {"prompt": prompt, "completion": answer, "answer": answer}
     return {
         "prompt": [{"role": "user", "content": prompt}],
-        "completion": [{"role": "assistant", "content": answer}],
+        "completion": _said(answer, chat),
         "answer": answer,
     }
 
