@@ -122,6 +122,7 @@ def test_the_manifest_imports_nothing_heavy() -> None:
 
 
 def test_the_manifest_says_what_the_classes_say(plugins: Plugins) -> None:
-    assert plugins.evaluators.names() == ["accuracy", "exact_match", "perplexity", "reward"]
+    names = ["accuracy", "bleu", "chrf", "custom_metric", "exact_match", "meteor", "perplexity"]
+    assert plugins.evaluators.names() == [*names, "reward", "rouge"]
     for entry in plugins.evaluators:
         assert entry.load().needs == entry.facts.needs

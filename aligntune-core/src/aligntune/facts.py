@@ -80,12 +80,15 @@ class EvaluatorFacts:
     """An evaluator.
 
     `needs`: what it reads, of `"text"` (running text), `"prompt"`, `"reference"`.
-    `generates`: whether it lets the model generate completions.
+    `generates`: whether it lets the model generate completions. `packages`: requirement strings
+    that must be installed, with the extra that brings them in `install`.
     """
 
     summary: str
     needs: tuple[str, ...] = ()
     generates: bool = False
+    packages: tuple[str, ...] = ()
+    install: str = ""
     aliases: tuple[str, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aligntune.hookspecs import hookimpl
 
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from aligntune.plugins import Register
 
 __all__ = ["aligntune_cli_commands", "aligntune_register_evaluators"]
+
+_TEXT: dict[str, Any] = {
+    "needs": ("prompt",),
+    "generates": True,
+    "install": "aligntune-eval[text]",
+}
 
 
 @hookimpl
@@ -43,6 +49,41 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         "aligntune_eval.exact_match:ExactMatch",
         summary="Share of generated completions that equal their reference",
         needs=("prompt", "reference"),
+        generates=True,
+    )
+    register(
+        "bleu",
+        "aligntune_eval.corpus:Bleu",
+        summary="BLEU of the generated completions against references, over the corpus (sacrebleu)",
+        packages=("sacrebleu>=2.5",),
+        **_TEXT,
+    )
+    register(
+        "chrf",
+        "aligntune_eval.corpus:Chrf",
+        summary="chrF of the generated completions against references, over the corpus (sacrebleu)",
+        packages=("sacrebleu>=2.5",),
+        **_TEXT,
+    )
+    register(
+        "rouge",
+        "aligntune_eval.rouge:Rouge",
+        summary="ROUGE-1, -2, -L and -Lsum of the generated completions against references",
+        packages=("rouge-score>=0.1.2",),
+        **_TEXT,
+    )
+    register(
+        "meteor",
+        "aligntune_eval.meteor:Meteor",
+        summary="METEOR, without synonyms, of the generated completions against references (NLTK)",
+        packages=("nltk>=3.9",),
+        **_TEXT,
+    )
+    register(
+        "custom_metric",
+        "aligntune_eval.custom_metric:CustomMetric",
+        summary="What a function says of the generated completions and their references",
+        needs=("prompt",),
         generates=True,
     )
 

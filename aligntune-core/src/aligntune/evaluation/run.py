@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aligntune.errors import AlignTuneError, EvaluationError, did_you_mean
+from aligntune.errors import AlignTuneError, EvaluationError, UnavailableError, did_you_mean
 from aligntune.evaluation.protocol import EvaluationContext, EvaluationSettings, Evaluator
 from aligntune.evaluation.state import undisturbed
 from aligntune.plugins import get as installed_plugins
+from aligntune.scoring.build import missing_packages
 
 if TYPE_CHECKING:
     from aligntune.evaluation.columns import Rows
@@ -102,6 +103,7 @@ def prepare(
 
     Raises:
         NotRegisteredError: for an unknown evaluator.
+        UnavailableError: for one that needs a package which is not installed.
         EvaluationError: for wrong parameters, missing columns, no rows, or one name twice.
     """
     rows = rows[: settings.max_samples]
@@ -140,6 +142,11 @@ def _resolve(wanted: str | Mapping[str, Any] | _Entry | Evaluator, plugins: Plug
         return wanted
     name, params = _name_and_params(wanted)
     entry = plugins.find(plugins.evaluators, name)
+    if missing := missing_packages(entry.facts):
+        command = f': pip install "{entry.facts.install}"' if entry.facts.install else ""
+        raise UnavailableError(
+            f"evaluator {name!r} needs {', '.join(missing)}, which is not installed{command}"
+        )
     make = entry.load()
     who = f"evaluator {name!r} of {entry.owner}"
     if not callable(make) or (isinstance(make, type) and not issubclass(make, Evaluator)):

@@ -22,7 +22,7 @@ from aligntune.scoring.signature import name_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from aligntune.facts import RewardFacts
+    from aligntune.facts import EvaluatorFacts, RewardFacts
     from aligntune.plugins import Plugins
     from aligntune.scoring.protocol import RewardFunction
 
@@ -105,8 +105,8 @@ def build_reward(
     return entry.name, as_reward(entry.load(), entry.name, params)
 
 
-def missing_packages(facts: RewardFacts) -> list[str]:
-    """The requirements of a reward that the installed packages do not meet, from metadata."""
+def missing_packages(facts: RewardFacts | EvaluatorFacts) -> list[str]:
+    """The requirements of a reward or evaluator that are not met, read from metadata."""
     return [text for text in facts.packages if not _installed(Requirement(text))]
 
 
