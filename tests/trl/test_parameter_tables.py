@@ -1,80 +1,71 @@
-"""No silent parameter: every field of a configuration has a row, and every row a real argument."""
+"""No silent parameter on TRL: every field has a row, every row a field, and a real argument."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib.metadata
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import peft
 import pytest
-import trl
+from parameter_walk import (
+    BESIDE,
+    FALLBACK,
+    GPU,
+    KINDS,
+    REWARDS,
+    arguments_of,
+    other,
+    owners,
+    paths,
+    planned,
+    rows_without_a_field,
+    sent,
+    settings,
+    table_of,
+)
 from transformers import PreTrainedModel
 
-from aligntune.config import RunConfig, Section, SFTConfig, UnifiedConfig, load_config
-from aligntune.config.problems import _nested
+from aligntune.config import load_config
 from aligntune.errors import ConfigError
+from aligntune.hardware import Hardware
 from aligntune.plan import make_plan
-from aligntune.plan.parameters import ParameterTable, To
+from aligntune.plan.parameters import Refused, To
 from aligntune.plugins import Plugins, Switches
 from aligntune_trl.arguments import _RENAMED, argument_values, build_config
-from aligntune_trl.parameters import GRPO, SFT
+from aligntune_trl.machine import check_machine
 
-KINDS: dict[str, tuple[type[RunConfig], ParameterTable, type[Any]]] = {
-    "sft": (SFTConfig, SFT, trl.SFTConfig),
-    "grpo": (UnifiedConfig, GRPO, trl.GRPOConfig),
-}
-FALLBACK = ParameterTable({}).use("train.anything")
+TABLES = {algorithm: table_of(algorithm, "aligntune_trl") for algorithm in KINDS}
 
-kinds = pytest.mark.parametrize("kind", KINDS)
+each_algorithm = pytest.mark.parametrize("algorithm", KINDS)
 
 
-def fields(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Full path and declaration of every field; `datasets.name` stands for every data set."""
-    for name, field in section.model_fields.items():
-        nested = _nested(field.annotation)
-        for argument in get_args(field.annotation):
-            nested = nested or _nested(argument)
-        if nested is None:
-            yield f"{prefix}{name}", field
-        else:
-            yield from fields(nested, f"{prefix}{name}.")
+@each_algorithm
+def test_every_field_has_a_row_of_its_own(algorithm: str) -> None:
+    found = paths(algorithm)
+    assert len(found) > 200
+    assert [path for path in found if TABLES[algorithm].use(path) == FALLBACK] == []
 
 
-def arguments_of(owner: type[Any]) -> set[str]:
-    return {field.name for field in dataclasses.fields(owner)}
+@each_algorithm
+def test_every_row_belongs_to_a_field(algorithm: str) -> None:
+    assert rows_without_a_field(algorithm, TABLES[algorithm]) == set()
 
 
-@kinds
-def test_every_field_has_a_row_of_its_own(kind: str) -> None:
-    config, table, _ = KINDS[kind]
-    paths = [path for path, _ in fields(config)]
-    assert len(paths) > 100
-    assert [path for path in paths if table.use(path) == FALLBACK] == []
-
-
-@kinds
-def test_every_row_belongs_to_a_field(kind: str) -> None:
-    config, table, _ = KINDS[kind]
-    paths = {path for path, _ in fields(config)}
-    heads = {f"{path.partition('.')[0]}.*" for path in paths}
-    assert set(table.uses) <= paths | heads
-
-
-@kinds
-def test_every_row_of_a_backend_names_an_argument_that_is_there(kind: str) -> None:
-    _, table, owner = KINDS[kind]
-    there = {owner.__name__: arguments_of(owner), "LoraConfig": arguments_of(peft.LoraConfig)}
+@each_algorithm
+def test_every_row_of_a_backend_names_an_argument_that_is_there(algorithm: str) -> None:
+    there = {name: arguments_of(owner) for name, owner in owners().items()}
+    there["LoraConfig"] = arguments_of(peft.LoraConfig)
     # from_pretrained documents its further arguments and lists only some in its signature.
-    documented = str(PreTrainedModel.from_pretrained.__doc__)
-    for use in table.uses.values():
-        if not isinstance(use, To):
-            continue
+    documented = f"{PreTrainedModel.from_pretrained.__doc__} use_kernels"
+    for _, use in sent(algorithm, TABLES[algorithm]):
         if use.owner == "model_init_kwargs":
             assert use.argument in documented
         else:
@@ -82,98 +73,46 @@ def test_every_row_of_a_backend_names_an_argument_that_is_there(kind: str) -> No
             assert use.argument in names or _RENAMED.get(use.argument) in names, str(use)
 
 
-@kinds
-def test_no_two_fields_set_one_argument(kind: str) -> None:
-    targets = [str(use) for use in KINDS[kind][1].uses.values() if isinstance(use, To)]
+@each_algorithm
+def test_no_two_fields_set_one_argument(algorithm: str) -> None:
+    targets = [str(use) for _, use in sent(algorithm, TABLES[algorithm])]
     assert len(targets) == len(set(targets))
 
 
-# Values other than the default, where the type alone does not give one.
-OTHER: dict[str, Any] = {
-    "model.revision": "r1",
-    "model.attn_implementation": "eager",
-    "model.max_memory": {0: "1GB"},
-    "model.device_map": "auto",
-    "model.target_modules": ["q_proj"],
-    "train.optimizer": "sgd",
-    "train.lr_scheduler": "linear",
-    "train.metric_for_best_model": "loss",
-    "train.gradient_checkpointing_kwargs": {"use_reentrant": True},
-    "train.loss_type": {"sft": "dft", "grpo": "bnpo"},
-    "train.generation_kwargs": {"min_new_tokens": 1},
-    "logging.loggers": ["wandb"],
-    # These must fit the batch, or each other.
-    "train.save_interval": 300,
-    "train.rollout_batch_size": 16,
-    "train.num_generations": 4,
-    "train.per_device_batch_size": 4,
-    "train.per_device_eval_batch_size": 16,
-}
-NEEDED: dict[str, Any] = {
-    "model_name": "m",
-    "dataset_name": "d",
-    "eval_datasets": ["e"],
-    "eval_strategy": "steps",
-}
-REWARDS = [{"type": "custom", "params": {"reward_function": "json:dumps"}}]
-
-
-def other(kind: str, path: str, field: Any) -> Any:
-    """A valid value that is not the default of this field in this kind of run."""
-    if path in OTHER:
-        found = OTHER[path]
-        return found.get(kind, found) if isinstance(found, dict) else found
-    default = getattr(default_section(kind, path), path.rpartition(".")[2])
-    types = (field.annotation, *get_args(field.annotation))
-    if isinstance(default, bool) or bool in types:
-        return not default
-    if get_origin(field.annotation) is Literal:
-        return next(value for value in get_args(field.annotation) if value != default)
-    if int in types:
-        return (default or 4) + 3
-    return 0.75
-
-
-def default_section(kind: str, path: str) -> Any:
-    config = load_config({**NEEDED, "algorithm": kind}, kind="sft" if kind == "sft" else "rl")
-    return getattr(config, path.partition(".")[0])
+@each_algorithm
+def test_what_is_refused_has_a_reason_and_the_machine_is_checked(algorithm: str) -> None:
+    table = TABLES[algorithm]
+    assert all(use.because for use in table.uses.values() if isinstance(use, Refused))
+    assert check_machine in table.here
 
 
 @pytest.fixture(scope="module")
-def plugins() -> Plugins:
-    return Plugins(Switches.make(only=["trl"]))
+def plugins() -> Iterator[Plugins]:
+    # Every plan reads the versions of what is installed; here they are read once.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.metadata, "version", functools.cache(importlib.metadata.version))
+        yield Plugins(Switches.make(only=["trl"]))
 
 
-CASES = [
-    (kind, path, use)
-    for kind, (_, table, _) in KINDS.items()
-    for path, use in table.uses.items()
-    if isinstance(use, To)
-]
+CASES = [(a, path, use) for a, table in TABLES.items() for path, use in sent(a, table)]
 
 
-@pytest.mark.parametrize(("kind", "path", "use"), CASES, ids=[f"{k}-{p}" for k, p, _ in CASES])
+@pytest.mark.parametrize(
+    ("algorithm", "path", "use"), CASES, ids=[f"{algorithm}-{path}" for algorithm, path, _ in CASES]
+)
 def test_a_value_that_is_set_reaches_its_argument(
-    kind: str, path: str, use: To, plugins: Plugins
+    algorithm: str, path: str, use: To, plugins: Plugins
 ) -> None:
-    field = dict(fields(KINDS[kind][0]))[path]
-    value = other(kind, path, field)
-    section, _, name = path.partition(".")
-    given: dict[str, Any] = {**NEEDED, "algorithm": kind, section: {name: value}}
-    given |= {"rewards": REWARDS} if kind == "grpo" else {}
-    if path == "train.eval_strategy":
-        given |= {"load_best_model_at_end": False}
-        del given["eval_strategy"]
-    if path == "train.save_strategy":
-        given |= {"load_best_model_at_end": False}
-    if use.when is not None and use.when.path != path:
-        at, _, key = use.when.path.partition(".")
-        given[at] = {**given.get(at, {}), key: use.when.values[0]}
-    plan = make_plan(load_config(given), plugins=plugins)
+    value = other(algorithm, path)
+    plan = planned(settings(algorithm, path, value, use), plugins, "trl")
     found = argument_values(plan, use.owner)
     expected = value if use.convert is None else use.convert(value)
     assert found[use.argument] == expected
     assert str(use) == next(v.destination for v in plan.values if v.path == path)
+
+
+def test_what_else_must_be_set_is_for_fields_that_are_there() -> None:
+    assert set(BESIDE) <= {path for algorithm in KINDS for path in paths(algorithm)}
 
 
 def test_an_argument_that_the_installed_release_calls_otherwise_gets_its_name() -> None:
@@ -190,28 +129,142 @@ def test_an_argument_that_the_installed_release_calls_otherwise_gets_its_name() 
     assert build_config(Older, {"gradient_checkpointing": False}) == Older(False)
 
 
-@pytest.mark.parametrize(
-    ("kind", "given", "says"),
-    [
-        ("sft", {"num_generations": 4}, "it belongs to GRPO"),
-        ("sft", {"rewards": REWARDS}, "does not learn from rewards"),
-        ("sft", {"packing_strategy": "wrapped"}, "only when `train.packing` is true"),
-        ("sft", {"lora_rank": 4}, "only when `model.peft_enabled` is true"),
-        ("grpo", {"packing": True}, "it belongs to SFT"),
-        ("grpo", {"truncation_mode": "keep_start"}, "over-long prompts are left out"),
-        ("grpo", {"group_by_length": True}, "whole groups of one prompt"),
-        ("grpo", {"save_strategy": "epoch", "save_interval": 7}, "`train.save_strategy` is steps"),
-    ],
-    ids=range(8),
-)
+UNDEFINED = "no paper and no implementation defines it"
+# Algorithm, what is set, what the error says.
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("sft", {"num_generations": 4}, "it belongs to GRPO"),
+    ("sft", {"beta": 0.2}, "it belongs to DPO"),
+    ("sft", {"gamma": 0.9}, "it belongs to PPO"),
+    ("sft", {"sft_path": "x"}, "it belongs to DPO, GRPO and PPO"),
+    ("sft", {"reward_model_name": "x"}, "it belongs to GRPO and PPO"),
+    ("sft", {"rewards": REWARDS}, "does not learn from rewards"),
+    ("sft", {"packing_strategy": "wrapped"}, "only when `train.packing` is true"),
+    ("sft", {"lora_rank": 4}, "only when `model.peft_enabled` is true"),
+    ("sft", {"num_labels": 2}, "no algorithm that is installed trains a classifier"),
+    ("sft", {"model_adapter_name": "mine"}, "the adapter that is trained is called `default`"),
+    ("sft", {"use_liger_loss": True}, "TRL has no Liger loss any more"),
+    ("sft", {"label_pad_token_id": 0}, "always -100"),
+    ("sft", {"grpo_alpha": 0.2}, UNDEFINED),
+    ("sft", {"fp16": True, "bf16": True}, "True, and `model.precision` is bf16"),
+    ("sft", {"precision": "fp32", "bf16": True}, "True, and `model.precision` is fp32"),
+    ("sft", {"precision": "bf16", "bf16": False}, "False, and `model.precision` is bf16"),
+    (
+        "sft",
+        {"attn_implementation": "eager", "use_flash_attention_2": True},
+        "True, and `model.attn_implementation` is eager",
+    ),
+    ("sft", {"quantization": {"load_in_4bits": True}}, "did you mean 'load_in_4bit'?"),
+    ("sft", {"quantization": {"load_in_4bit": True}}, "quantized weights cannot be trained"),
+    (
+        "sft",
+        {"quantization": {"load_in_4bit": True, "load_in_8bit": True}, "peft_enabled": True},
+        "it says both 4 and 8 bits",
+    ),
+    (
+        "sft",
+        {"quantization": {"bnb_4bit_quant_type": "nf4"}, "peft_enabled": True},
+        "it says neither 4 nor 8 bits",
+    ),
+    ("sft", {"early_stopping_patience": 2}, "it goes by evaluations, and there are none"),
+    ("sft", {"early_stopping_threshold": 0.1}, "there is no early stopping for it"),
+    ("sft", {"dataset_kwargs": {"add_special_tokens": False}}, "TRL has no such argument"),
+    ("sft", {"dataset_kwargs": {"skip_prepare_dataset": True}}, "rows are text"),
+    ("sft", {"padding_free": True}, "nothing would cut rows"),
+    ("sft", {"optimizer": "adamw_torhc"}, "did you mean 'adamw_torch'?"),
+    ("sft", {"optimizer": "galore_adamw"}, "for which modules, which has no field"),
+    ("sft", {"lr_scheduler": "cosin"}, "did you mean 'cosine'?"),
+    ("sft", {"lr_scheduler": "cosine_with_min_lr"}, "needs arguments, which have no field"),
+    ("sft", {"lr_scheduler": "reduce_lr_on_plateau"}, "goes by evaluations, and there are none"),
+    ("sft", {"loggers": ["wandbb"]}, "did you mean 'wandb'?"),
+    ("sft", {"sample_logging": {"enabled": True, "prompts": []}}, "there is none"),
+    ("sft", {"sample_logging": {"num_samples": 2}}, "only when `logging.sample_logging.enabled`"),
+    (
+        "sft",
+        {"sample_logging": {"enabled": True, "interval_steps": 2, "percent_of_max_steps": 0.5}},
+        "both say how often",
+    ),
+    ("sft", {"hub_model_id": "a/b"}, "only when `logging.push_to_hub` is true"),
+    ("sft", {"distributed": {"master_port": 1}}, "torchrun or accelerate starts the processes"),
+    ("sft", {"distributed": {"fsdp_config": {"a": 1}}}, "this backend trains in one process"),
+    ("grpo", {"packing": True}, "it belongs to SFT"),
+    ("grpo", {"train": {"beta": 0.2}}, "the weight of the KL here is `train.kl_coef`"),
+    ("grpo", {"whiten_rewards": True}, "it belongs to PPO"),
+    ("grpo", {"truncation_mode": "keep_start"}, "over-long prompts are left out"),
+    ("grpo", {"group_by_length": True}, "whole groups of one prompt"),
+    ("grpo", {"train": {"remove_unused_columns": True}}, "rewards read the columns"),
+    ("grpo", {"use_logits_to_keep": False}, "TRL computes no other logits"),
+    ("grpo", {"force_use_ref_model": True}, "TRL loads a reference wherever"),
+    ("grpo", {"ref_model_init_kwargs": {"a": 1}}, "TRL loads the reference as it loads"),
+    ("grpo", {"ref_adapter_name": "a"}, "it belongs to DPO"),
+    ("grpo", {"gspo_gamma": 0.2}, UNDEFINED),
+    ("grpo", {"gspo_delta": 0.2}, UNDEFINED),
+    ("grpo", {"grpo_alpha": 0.2}, "`train.cliprange`, `train.cliprange_high` and `train.ent_coef`"),
+    ("grpo", {"generation_kwargs": {"min_new_token": 1}}, "did you mean 'min_new_tokens'?"),
+    ("grpo", {"sync_ref_model": True}, "with a LoRA adapter the reference is the model beneath"),
+    (
+        "grpo",
+        {"sync_ref_model": True, "peft_enabled": False, "kl_coef": 0.0},
+        "there is no reference",
+    ),
+    (
+        "grpo",
+        {"disable_dropout": True, "lora_dropout": 0.1},
+        "`model.disable_dropout` would make it 0, not 0.1",
+    ),
+    ("grpo", {"sft_path": "x", "model": {"revision": "r"}}, "the run starts from `model.sft_path`"),
+    ("grpo", {"save_strategy": "epoch", "save_interval": 7}, "`train.save_strategy` is steps"),
+    ("grpo", {"reward_weights": [1, 2]}, "2 weights, and the rewards are: custom"),
+    ("grpo", {"reward_device": "cpu"}, "no reward model is set"),
+]
+
+
+def wrong(algorithm: str, given: dict[str, Any]) -> dict[str, Any]:
+    rewards = {"rewards": REWARDS} if algorithm == "grpo" else {}
+    model = {"model": {"name_or_path": "m", **given.get("model", {})}}
+    return {"dataset": "d", "algorithm": algorithm, "backend": "trl", **rewards, **given, **model}
+
+
+@pytest.mark.parametrize(("algorithm", "given", "says"), WRONG, ids=range(len(WRONG)))
 def test_what_is_refused_says_why(
-    kind: str, given: dict[str, Any], says: str, plugins: Plugins
+    algorithm: str, given: dict[str, Any], says: str, plugins: Plugins
 ) -> None:
-    rewards = {"rewards": REWARDS} if kind == "grpo" else {}
-    config = load_config({"model": "m", "dataset": "d", "algorithm": kind, **rewards, **given})
     with pytest.raises(ConfigError) as caught:
-        make_plan(config, plugins=plugins)
+        make_plan(load_config(wrong(algorithm, given)), plugins=plugins)
     assert says in str(caught.value)
+
+
+# What is set, what a machine without a GPU says, what one with a GPU and without the package says.
+MACHINE: list[tuple[str, dict[str, Any], str, str]] = [
+    (
+        "sft",
+        {"quantization": {"load_in_4bit": True}, "peft_enabled": True},
+        "bitsandbytes needs a GPU, and this machine has none: CPU",
+        "pip install bitsandbytes",
+    ),
+    ("sft", {"use_flash_attention_2": True}, "flash_attention_2 needs a GPU", "flash-attn"),
+    ("sft", {"use_liger_kernel": True}, "it needs a GPU", "pip install kernels"),
+    ("sft", {"activation_offloading": True}, "it needs a GPU", ""),
+    ("grpo", {"fast_inference": True}, "vLLM needs a GPU", "pip install vllm"),
+    ("sft", {"optimizer": "adamw_8bit"}, "pip install bitsandbytes", "pip install bitsandbytes"),
+    ("sft", {"loggers": ["clearml"]}, "pip install clearml", "pip install clearml"),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "given", "on_cpu", "on_gpu"), MACHINE)
+def test_what_this_machine_lacks_is_said_before_anything_loads(
+    algorithm: str, given: dict[str, Any], on_cpu: str, on_gpu: str, plugins: Plugins
+) -> None:
+    config = load_config(wrong(algorithm, given))
+    make_plan(config, plugins=plugins)  # elsewhere it may be right
+    with pytest.raises(ConfigError) as caught:
+        make_plan(config, hardware=Hardware(), plugins=plugins)
+    assert on_cpu in str(caught.value)
+    if not on_gpu:
+        make_plan(config, hardware=GPU, plugins=plugins)
+        return
+    with pytest.raises(ConfigError) as caught:
+        make_plan(config, hardware=GPU, plugins=plugins)
+    assert on_gpu in str(caught.value)
 
 
 def test_validating_a_run_on_trl_imports_no_library_of_it(tmp_path: Path) -> None:
