@@ -99,11 +99,11 @@ def test_the_system_prompt_comes_first(write: Write) -> None:
     system = {"role": "system", "content": "Add."}
     assert lm(write(ROWS), system_prompt="Add.").rows[0]["prompt"] == f"Add.\n\n{ROWS[0]['prompt']}"
     assert lm(write(CHAT), system_prompt="Add.").rows[0]["prompt"] == [system, *CHAT[0]["prompt"]]
-    other = [{"messages": [{"role": "system", "content": "Lie."}, *CHAT[0]["prompt"]]}]
-    assert lm(write(other), system_prompt="Add.").rows[0]["messages"] == [
-        system,
-        *CHAT[0]["prompt"],
-    ]
+    turns = CHAT[0]["prompt"] + CHAT[0]["completion"]
+    other = lm(write([{"messages": [{"role": "system", "content": "Lie."}, *turns]}]),
+               system_prompt="Add.")  # fmt: skip
+    assert other.rows[0]["messages"] == [system, *turns]
+    assert other.reports[0].cut == {"the system turn, which system_prompt replaces": 1}
 
 
 @pytest.mark.parametrize(

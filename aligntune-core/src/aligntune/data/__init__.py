@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from aligntune.data.contract import CONTRACTS, Contract, Shape, find_shape
+from aligntune.data.contract import CONTRACTS, Contract
+from aligntune.data.formats import FORMATS, Format, LeaveOut
 from aligntune.data.load import load_rows
 from aligntune.data.prepare import DataReport, Prepared, prepare
+from aligntune.data.rows import Normaliser, make_normaliser
 
 __all__ = [
     "CONTRACTS",
+    "FORMATS",
     "Contract",
     "DataReport",
+    "Format",
+    "LeaveOut",
+    "Normaliser",
     "Prepared",
-    "Shape",
-    "find_shape",
     "load_rows",
+    "make_normaliser",
     "prepare",
 ]
