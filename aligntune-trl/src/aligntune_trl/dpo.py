@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import RLTrainerBase
@@ -12,7 +14,7 @@ from aligntune_trl.backend import Policy, load_kwargs, start
 from aligntune_trl.bars import library_bars
 from aligntune_trl.base import TRLTrainer
 from aligntune_trl.dpo_losses import weighed
-from aligntune_trl.generation import complete, with_short_prompts
+from aligntune_trl.generation import complete, prompt_length, with_short_prompts
 from aligntune_trl.preference_eval import PreferenceEvaluation, scored
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from aligntune.evaluation import Metric
     from aligntune.scoring import Scorer
+    from aligntune_trl.preview_rows import Seen
 
 __all__ = ["DPOTrainer"]
 
@@ -61,6 +64,16 @@ class DPOTrainer(TRLTrainer, RLTrainerBase):
                 self.config.evaluation, self.shown, self.data.rows, self._fitting
             )
 
+    def rows_seen(self, rows: Dataset) -> list[Seen]:
+        found = super().rows_seen(rows)
+        limit = self.prompt_limit
+        lengths = [prompt_length(self.tokenizer, prompt, {}) for prompt in rows["prompt"]]
+        said = f"the prompt is longer than {limit} tokens"
+        return [
+            replace(one, left_out=said) if limit is not None and length > limit else one
+            for one, length in zip(found, lengths, strict=True)
+        ]
+
     @property
     def shown(self) -> Dataset:
         """The rows whose prompts are completed to be read."""
@@ -77,8 +90,6 @@ class DPOTrainer(TRLTrainer, RLTrainerBase):
     def make_trainer(
         self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
     ) -> Trainer:
-        import trl
-
         from aligntune_trl.preference import PreferenceTrainer
 
         assert self.data is not None
@@ -92,7 +103,7 @@ class DPOTrainer(TRLTrainer, RLTrainerBase):
             reference_free=train.reference_free,
             model=policy.model,
             ref_model=self._reference(policy),
-            args=build_config(trl.DPOConfig, arguments),
+            args=_config(arguments),
             train_dataset=self.data.rows,
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
             processing_class=policy.tokenizer,
@@ -184,3 +195,11 @@ class DPOTrainer(TRLTrainer, RLTrainerBase):
                 top_k=top_k,
                 template_arguments={"enable_thinking": self.config.train.enable_thinking},
             )
+
+
+def _config(arguments: dict[str, Any]) -> Any:
+    import trl
+
+    with warnings.catch_warnings():  # the releases that may be installed have it
+        warnings.filterwarnings("ignore", "The `'keep_end'` truncation mode", FutureWarning)
+        return build_config(trl.DPOConfig, arguments)
