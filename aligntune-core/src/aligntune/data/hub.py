@@ -10,7 +10,7 @@ from aligntune.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     from aligntune.config import DatasetConfig
 
-__all__ = ["current_name", "hub_error"]
+__all__ = ["current_name", "hub_error", "subset_error"]
 
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
@@ -29,26 +29,33 @@ def current_name(name: str) -> str:
 
 
 def hub_error(config: DatasetConfig, error: BaseException) -> DataError:
-    """Return the error to raise for what the clients of the hub raised.
+    """Return the error to raise for what the clients of the hub, or the readers, raised.
 
     Lists what is there: the subsets where the subset is the problem, and likewise the revisions.
     """
-    name, reason = str(config.name), _reason(config, error)
-    return DataError(f"{name}: it is no local file, and the hub did not give it: {reason}")
+    cause = error.__cause__ or error
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    reason = _refused(config, list(_chain(error)), text)
+    if reason is not None:
+        return DataError(
+            f"{config.name}: it is no local file, and the hub did not give it: {reason}"
+        )
+    return subset_error(config, text) or DataError(f"{config.name}: cannot be read: {text}")
 
 
-def _reason(config: DatasetConfig, error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    known = _refused(config, list(_chain(error)), text)
-    if known is not None:
-        return known
+def subset_error(config: DatasetConfig, text: str) -> DataError | None:
+    """The error for a subset that is not there, or not chosen; None if `text` is not about that."""
     if "Config name is missing" in text:
-        return f"it has several subsets: choose one with `subset:`{_among(_subsets(config))}"
-    if "BuilderConfig" in text and config.subset is not None:
-        subsets = _subsets(config)
-        hint = did_you_mean(config.subset, subsets)
-        return f"there is no subset {config.subset!r}{_among(subsets)}{'; ' + hint if hint else ''}"
-    return text or type(error).__name__
+        among = _among(_subsets(config))
+        return DataError(f"{config.name}: it has several subsets: choose one with `subset:`{among}")
+    if "BuilderConfig" not in text or config.subset is None:
+        return None
+    subsets = _subsets(config)
+    hint = did_you_mean(config.subset, subsets)
+    return DataError(
+        f"{config.name}: there is no subset {config.subset!r}{_among(subsets)}"
+        f"{'; ' + hint if hint else ''}"
+    )
 
 
 def _refused(  # noqa: PLR0911 (one line for each reason)

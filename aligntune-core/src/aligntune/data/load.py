@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligntune.config import DatasetConfig
 from aligntune.data.broken import broken_place
 from aligntune.data.files import KINDS, Local, find_local
-from aligntune.data.hub import current_name, hub_error
+from aligntune.data.hub import current_name, hub_error, subset_error
 from aligntune.data.splits import check_split, split_of
 from aligntune.errors import AlignTuneError, DataError
 
@@ -91,14 +92,19 @@ class _Source:
     def check_split(self, builder: DatasetBuilder) -> None:
         """Refuse a split that is not there, before anything is downloaded for it."""
         files = builder.config.data_files or {}
-        if self.local is not None and self.local.folder is not None:
+        if self.local is not None and self.local.folder is not None and self.config.subset is None:
             self._tell_unused(files)
         check_split(self.config, [str(name) for name in files or builder.info.splits or ()])
 
     def _tell_unused(self, files: Mapping[Any, Iterable[str]]) -> None:
         assert self.local is not None
         used = {str(file) for some in files.values() for file in some}
-        unused = [file.name for file in self.local.files if str(file.resolve()) not in used]
+        folder = self.local.folder or Path()
+        unused = [
+            str(file.relative_to(folder))
+            for file in self.local.files
+            if str(file.resolve()) not in used
+        ]
         if unused:
             logger.warning(
                 "%s: %s not read: the names of the other files say which split they belong to",
@@ -115,7 +121,9 @@ class _Source:
             check_split(self.config, list(builder.info.splits))
             if all(split.num_examples == 0 for split in builder.info.splits.values()):
                 raise DataError(f"{self.config.name}: the data set is empty")
-            return builder.as_dataset(split=self.config.split)
+            rows = builder.as_dataset(split=self.config.split)
+            rows.data.validate(full=True)  # text that is no UTF-8 passes the readers
+            return rows
 
     def stream(self) -> Iterator[dict[str, Any]]:
         """Row after row; a few hundred are read at a time."""
@@ -145,6 +153,8 @@ class _Source:
             return hub_error(self.config, error)
         cause = error.__cause__ or error
         said = " ".join(str(cause).split()) or type(cause).__name__
+        if (error_of_subset := subset_error(self.config, said)) is not None:
+            return error_of_subset
         place = broken_place(self.local.files, said)
         return DataError(place or f"{self.config.name}: cannot be read: {said}")
 
