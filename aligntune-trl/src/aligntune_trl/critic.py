@@ -78,7 +78,7 @@ def check_value_model(name: str, config: RunConfig, tokenizer: PreTrainedTokeniz
 
 
 def load_value_model(name: str, config: RunConfig) -> ValueModel:
-    """Load a value model in float32; a head that it lacks is made.
+    """Load a value model in float32; a head that it lacks is 0 at first.
 
     Raises:
         ConfigError: if it cannot be loaded.
@@ -86,14 +86,18 @@ def load_value_model(name: str, config: RunConfig) -> ValueModel:
     from transformers import AutoModelForTokenClassification
 
     try:
-        model = AutoModelForTokenClassification.from_pretrained(
+        model, loading = AutoModelForTokenClassification.from_pretrained(
             name,
             num_labels=1,
             dtype="float32",
             trust_remote_code=config.model.trust_remote_code,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise _cannot_load(name, config, error) from error
+    with torch.no_grad():
+        for missing in loading["missing_keys"]:
+            model.get_parameter(missing).zero_()
     return ValueModel(model)
 
 

@@ -85,6 +85,7 @@ class PPOLoop(trl.GRPOTrainer):
         self._scores = torch.empty(0)
         self._moved: list[float] = []
         self._moved_enough = False
+        self._updated = False
 
     # The rollout
 
@@ -144,6 +145,9 @@ class PPOLoop(trl.GRPOTrainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """One pass over a minibatch; none once the policy has moved enough on this rollout."""
+        if self._updated:  # transformers clears the gradients of its own model
+            self.critic.zero_grad()
+        self._updated = self.accelerator.sync_gradients
         if self._step % self._passes == 0:
             self._moved_enough = False
         if self._moved_enough:  # without gradients the optimizer leaves every weight as it is
@@ -152,7 +156,7 @@ class PPOLoop(trl.GRPOTrainer):
         loss: Tensor = super().training_step(  # type: ignore[no-untyped-call]
             model, inputs, num_items_in_batch
         )
-        if self._step % self.current_gradient_accumulation_steps == 0:
+        if self._updated:
             ours, moved = self.settings, sum(self._moved) / len(self._moved)
             limit = None if ours.adap_kl_ctrl else ours.target_kl
             self._moved_enough = limit is not None and moved > limit
