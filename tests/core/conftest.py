@@ -6,6 +6,7 @@ import importlib
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
@@ -144,3 +145,46 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     driver = webdriver.Chrome(options=options, service=Service(program("chromedriver")))
     yield driver
     driver.quit()
+
+
+@dataclass
+class Answer:
+    """What a command left behind; white space is folded, because tables wrap."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return " ".join(self.out.split())
+
+    @property
+    def wrong(self) -> str:
+        assert self.code == 2
+        assert self.out == ""
+        assert self.err.startswith("error: ")
+        assert "Traceback" not in self.err
+        return self.err
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run(*arguments)` runs the command line in a fresh working directory."""
+    from aligntune.cli.main import app, main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
+
+    def call(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["aligntune", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        return Answer(0 if code is None else int(code), *capsys.readouterr())
+
+    return call

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +11,13 @@ import pytest
 
 from aligntune import plugins as process_plugins
 from aligntune.cli.flags import read_flags
-from aligntune.cli.main import app, main
 from aligntune.errors import ConfigError
 from aligntune.plugins import Plugins
 
 GOOD = "algorithm: toy-sft\nmodel: m\ndataset: d\nbatch_size: 2\n"
 
 
-@dataclass
-class Answer:
-    """What a command left behind; white space is folded, because tables wrap."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        return " ".join(self.out.split())
-
-    @property
-    def wrong(self) -> str:
-        assert self.code == 2
-        assert self.out == ""
-        assert self.err.startswith("error: ")
-        assert "Traceback" not in self.err
-        return self.err
-
-
-Run = Callable[..., Answer]
-
-
-@pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
-
-    def call(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["aligntune", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        return Answer(0 if code is None else int(code), *capsys.readouterr())
-
-    return call
+Run = Callable[..., Any]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from aligntune.enums import TrainingType as Kind
 from aligntune.errors import AlignTuneError, NotRegisteredError, did_you_mean
 
 __all__ = ["app", "main"]
@@ -115,6 +116,45 @@ def preview(
     from aligntune.cli.preview import run
 
     run(*_given(context, config), rows=rows, lengths=lengths, html=html, as_json=as_json)
+
+
+@app.command(context_settings=_ANY)
+def explain(
+    context: typer.Context,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[PARAMETER|SECTION|FILE]", show_default=False)
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write the parameter reference.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a parameter means and where it goes; of a file, every value of its run."""
+    if markdown:
+        from aligntune import plugins as installed
+        from aligntune.cli.reference import reference
+
+        sys.stdout.write(reference(installed.get()))
+        return
+    from aligntune.cli.explain import run
+
+    path, flags = _given(context, target)
+    run(None if path is None else str(path), flags, as_json=as_json)
+
+
+@app.command()
+def schema(
+    kind: Annotated[
+        Kind | None, typer.Option(help="Whose defaults it names.", show_default="both")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write it to this file.")
+    ] = None,
+) -> None:
+    """Write the JSON Schema of configuration files, for editors."""
+    from aligntune.cli.schema import run
+
+    run(None if kind is None else kind.value, output)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from aligntune.config.documentation import meaning
 from aligntune.config.run_config import RunConfig, UnifiedConfig
 from aligntune.config.section import Section, extra_of
 
-__all__ = ["REQUIRED", "Field", "all_fields", "find", "names"]
+__all__ = ["REQUIRED", "Field", "all_fields", "find", "meaning_of", "names", "section_called"]
 
 
 class _Required:
@@ -109,7 +109,9 @@ def _by_path() -> dict[str, tuple[str, ...]]:
 
 def _flat(path: str) -> tuple[str, ...]:
     own = (path, *RunConfig.aliases()) if path == "algo" else (path,) if "." not in path else ()
-    return own or tuple(n for n in _by_path().get(path, ()) if not n.startswith("eval_dataset"))
+    root = {*RunConfig.model_fields, *RunConfig.aliases()}
+    flat = (name for name in _by_path().get(path, ()) if name not in root)
+    return own or tuple(name for name in flat if not name.startswith("eval_dataset"))
 
 
 @cache
@@ -202,6 +204,24 @@ def names(field: Field) -> list[str]:
     prefix = f"{field.section}." if field.section else ""
     others = [name if "." in name else f"{prefix}{name}" for name in field.others]
     return list(dict.fromkeys([field.path, *field.flat, *others]))
+
+
+def meaning_of(path: str) -> str:
+    """What a field means, also one that is a section or a list of them."""
+    cls: type[Section] = UnifiedConfig
+    *parents, name = (part for part in path.split(".") if not part.isdigit())
+    for parent in parents:
+        inner = _section_of(cls.model_fields[parent].annotation)
+        assert inner is not None, path
+        cls = inner
+    return meaning(cls, name)
+
+
+def section_called(name: str) -> str:
+    """The path of the section that a name means, or an empty string."""
+    sections = {field.section for field in all_fields()}
+    path = field_paths().get(name, name)
+    return path if path in sections else ""
 
 
 def find(name: str) -> list[Field]:
