@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aligntune.data.contract import Made
 from aligntune.data.formats.base import LeaveOut
 from aligntune.data.formats.values import is_chat
 from aligntune.data.processing import ARROW_ERRORS
@@ -15,7 +16,7 @@ from aligntune.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-__all__ = ["Applied", "apply"]
+__all__ = ["Applied", "apply", "kinds_of"]
 
 _JUDGED = ("left_out", "cut", "kinds")
 _TURN = ("role", "content", "from", "value")
@@ -85,8 +86,7 @@ class _Judge:
             made = self.normaliser(row, index)
         except LeaveOut as out:
             return {"left_out": out.reason, "cut": None, "kinds": None}
-        own = {name: made.row[name] for name in made.row if name not in self.normaliser.keep}
-        kinds = ", ".join(f"{name} is {_kind(value)}" for name, value in own.items())
+        kinds = kinds_of(self.normaliser, made)
         return {"left_out": None, "cut": "\n".join(made.cut) or None, "kinds": kinds}
 
 
@@ -96,6 +96,12 @@ class _Build:
 
     def __call__(self, row: dict[str, Any], index: int) -> dict[str, Any]:
         return self.normaliser(row, index).row
+
+
+def kinds_of(normaliser: Normaliser, made: Made) -> str:
+    """What the columns of the contract hold in a row, such as `prompt is text`."""
+    own = {name: value for name, value in made.row.items() if name not in normaliser.keep}
+    return ", ".join(f"{name} is {_kind(value)}" for name, value in own.items())
 
 
 def _kind(value: Any) -> str:

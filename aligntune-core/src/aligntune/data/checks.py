@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from aligntune.data.chat import check_chat
 from aligntune.errors import Problem
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ __all__ = ["check_data"]
 
 
 def check_data(config: RunConfig) -> Iterable[Problem]:
-    """Problems of sources, weights, rows held out and streams."""
+    """Problems of sources, weights, rows held out, streams, and of what is said of the tokenizer."""
     for index, data in enumerate(config.datasets):
         yield from _check_one(f"datasets.{index}", data)
     for index, data in enumerate(config.eval_datasets):
@@ -29,6 +30,7 @@ def check_data(config: RunConfig) -> Iterable[Problem]:
         if data.weight != 1:
             message = "all rows are evaluated on, whatever their share"
             yield Problem(f"eval_datasets.{index}.weight", message, hint="leave it out")
+    yield from check_chat(config)
     yield from _check_together(config)
 
 

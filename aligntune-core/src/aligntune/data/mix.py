@@ -14,9 +14,15 @@ from aligntune.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
-__all__ = ["hold_out", "limit", "mix", "same_columns", "together", "weighted"]
+__all__ = ["columns_of", "hold_out", "limit", "mix", "same_columns", "together", "weighted"]
 
 logger = logging.getLogger("aligntune")
+
+
+def columns_of(rows: Dataset | IterableDataset) -> list[str]:
+    """Names of the columns; those of the first row where a stream does not know them."""
+    names = rows.column_names
+    return list(names if names is not None else next(iter(rows), {}))
 
 
 def limit(rows: Dataset | IterableDataset, config: DatasetConfig) -> Dataset | IterableDataset:
@@ -146,24 +152,28 @@ def _drawn(
 
 
 def same_columns(
-    parts: Sequence[Dataset | IterableDataset], configs: Sequence[DatasetConfig]
+    parts: Sequence[Dataset | IterableDataset],
+    configs: Sequence[DatasetConfig],
+    own: Sequence[str],
 ) -> tuple[list[Dataset | IterableDataset], dict[str, list[str]]]:
     """Leave out columns that some data sets lack and none keeps by `preserve_columns`, and say so.
 
-    A reward would find None in the rows of the others.
+    A reward would find None in the rows of the others. Columns of the contract (`own`) stay.
 
     Returns:
         The data sets, and the columns that were left out -> the data sets that lack them.
     """
-    kept = {name for config in configs for name in config.preserve_columns or ()}
-    every = dict.fromkeys(name for part in parts for name in part.column_names)
+    kept = {*own, *(name for config in configs for name in config.preserve_columns or ())}
+    if len(parts) == 1:
+        return list(parts), {}
+    columns = [columns_of(part) for part in parts]
+    every = dict.fromkeys(name for names in columns for name in names)
     partial = {
         name: lacking
         for name in every
         if name not in kept
-        and (lacking := [c.label for c, p in zip(configs, parts, strict=True)
-                         if name not in p.column_names])
-    }  # fmt: skip
+        and (lacking := [c.label for c, n in zip(configs, columns, strict=True) if name not in n])
+    }
     for name, lacking in partial.items():
         logger.warning(
             "the column %r is left out: %s lacks it (`preserve_columns` keeps it, with None there)",
@@ -171,6 +181,6 @@ def same_columns(
             ", ".join(lacking),
         )
     return [
-        part.remove_columns([name for name in partial if name in part.column_names])
-        for part in parts
+        part.remove_columns([name for name in partial if name in names])
+        for part, names in zip(parts, columns, strict=True)
     ], partial

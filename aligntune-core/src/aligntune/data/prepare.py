@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aligntune.config import DatasetConfig
 from aligntune.data.apply import apply
+from aligntune.data.contract import CONTRACTS
 from aligntune.data.load import load_rows
-from aligntune.data.mix import hold_out, limit, mix, same_columns, together
+from aligntune.data.mix import columns_of, hold_out, limit, mix, same_columns, together
 from aligntune.data.processing import processed, renamed
+from aligntune.data.report import DataReport
 from aligntune.data.rows import EXAMPLES, make_normaliser
+from aligntune.data.stream import prepare_stream
 from aligntune.errors import DataError
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
 __all__ = ["DataReport", "Prepared", "prepare"]
 
@@ -24,39 +27,10 @@ logger = logging.getLogger("aligntune")
 
 
 @dataclass
-class DataReport:
-    """What became of the rows of one data set."""
-
-    name: str
-    read: int
-    kept: int
-    shape: str
-    why: str
-    left_out: dict[str, int] = field(default_factory=dict)
-    """How many rows are not trained on, by the reason."""
-    cut: dict[str, int] = field(default_factory=dict)
-    """From how many of the rows that were kept something was taken out, by what it was."""
-    held_out: int = 0
-    """How many of the rows that were kept are evaluated on instead of trained on."""
-    drawn: int | None = None
-    """How many rows were drawn by weight, repeats counted; None where none was drawn."""
-
-    def __str__(self) -> str:
-        text = f"{self.name}: {self.kept} of {self.read} rows ({self.why})"
-        for reason, count in self.left_out.items():
-            text += f"; left out {count}: {reason}"
-        for what, count in self.cut.items():
-            text += f"; taken out of {count}: {what}"
-        if self.held_out:
-            text += f"; held out {self.held_out} to evaluate on"
-        return text
-
-
-@dataclass
 class Prepared:
     """Rows that meet a contract, and the report of each data set they came from."""
 
-    rows: Dataset
+    rows: Dataset | IterableDataset
     reports: list[DataReport]
     held_out: Dataset | None = None
     """Rows to evaluate on, which `val_size` took from those to train on."""
@@ -81,30 +55,36 @@ def prepare(
     """
     parts, held_out, reports = [], [], []
     for config in configs:
-        rows, report = _prepare_one(config, contract, keep_columns)
+        # Evaluators read columns that training does not.
+        keep = keep_columns or config.val_size is not None
+        rows, report = _prepare_one(config, contract, keep)
         rows, some = hold_out(rows, config, seed)
         report.held_out = 0 if some is None else len(some)
-        logger.info("%s", report)
-        if report.left_out or report.cut:
-            logger.warning("%s", report)
-        parts.append(rows)
+        if not config.streams:
+            logger.log(
+                logging.WARNING if report.left_out or report.cut else logging.INFO, "%s", report
+            )
+        parts.append(rows if keep == keep_columns else _own_columns(rows, config, contract))
         held_out += [] if some is None else [some]
         reports.append(report)
     kinds = {report.shape for report in reports}
     if len(kinds) > 1:
         said = "; ".join(f"{report.name}: {report.shape}" for report in reports)
         raise DataError(f"data sets that are trained on together need one shape: {said}")
-    parts, partial = same_columns(parts, configs)
+    parts, partial = same_columns(parts, configs, CONTRACTS[contract].columns)
     mixed, drawn = mix(parts, configs, seed)
     for report, count in zip(reports, drawn or (), strict=False):
         report.drawn = count
-        logger.info("%s: %d rows drawn of %d", report.name, count, report.kept - report.held_out)
+        trained = report.kept - report.held_out
+        logger.info("%s: %d rows drawn, %d repeats", report.name, count, count - trained)
     return Prepared(mixed, reports, together(held_out, configs) if held_out else None, partial)
 
 
 def _prepare_one(
     config: DatasetConfig, contract: str, keep_all: bool
-) -> tuple[Dataset, DataReport]:
+) -> tuple[Dataset | IterableDataset, DataReport]:
+    if config.streams:
+        return prepare_stream(config, contract, keep_columns=keep_all)
     rows = load_rows(config)
     if len(rows) == 0:
         raise DataError(f"{config.label}: the data set is empty")
@@ -124,3 +104,9 @@ def _prepare_one(
         made.left_out,
         made.cut,
     )
+
+
+def _own_columns(rows: Dataset | IterableDataset, config: DatasetConfig, contract: str) -> Any:
+    """The rows with the columns of the contract, and those that `preserve_columns` names."""
+    own = (*CONTRACTS[contract].columns, *(config.preserve_columns or ()))
+    return rows.select_columns([name for name in columns_of(rows) if name in own])
