@@ -217,12 +217,11 @@ def indented(block: Snippet) -> str:
     column = None
     for line in block.text.splitlines():
         indent = len(line) - len(line.lstrip())
-        inside = column is not None and indent == column and line.strip()
+        dash = block.language == "yaml" and re.match(r" *- \w+:", line) is not None
+        inside = line.strip() and indent == column and not dash
         lines.append(f"  {line}" if inside else line)
         if block.language == "python":
-            column = indent if line.startswith(" ") and line.endswith(":") else None
-        elif (dash := re.match(r"( *)- \w+:", line)) is not None:
-            column = len(dash[1])
+            column = indent if indent and line.endswith(":") else None
         elif line.strip() and not inside:
-            column = None
+            column = indent if dash else None
     return "\n".join(lines) + "\n"
