@@ -43,6 +43,11 @@ _FIELDS = {
         "train.precompute_ref_log_probs",
         "train.precompute_ref_batch_size",
         "model.ref_adapter_name",
+        "evaluation.dpo_eval_enabled",
+        "evaluation.dpo_eval_max_samples",
+        "evaluation.dpo_zero_shot_max_samples",
+        "evaluation.dpo_few_shot_max_samples",
+        "evaluation.dpo_few_shot_examples_text",
     ),
     "DPO and GRPO": (
         "model.disable_dropout",

@@ -12,6 +12,7 @@ from aligntune_trl.dpo_losses import check_losses
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.model import model_uses
+from aligntune_trl.parameters.rewards import REWARD_USES
 from aligntune_trl.parameters.training import trainer_uses
 
 if TYPE_CHECKING:
@@ -78,13 +79,8 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "evaluation.dpo_zero_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
         "evaluation.dpo_few_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
         "evaluation.dpo_few_shot_examples_text": Ours("the preference evaluation", when=_MEASURED),
+        **REWARD_USES,
         "rewards.*": _SCORES,
-        "train.reward_weights": Ours("the weights of `rewards`"),
-        "model.reward_model_name": _SCORES,
-        "model.reward_model_source": _SCORES,
-        "model.reward_model_source.*": _SCORES,
-        "model.reward_model_quantization": _SCORES,
-        "model.reward_device": _SCORES,
     }
 
 

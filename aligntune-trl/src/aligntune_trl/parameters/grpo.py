@@ -9,13 +9,13 @@ from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.model import model_uses
+from aligntune_trl.parameters.rewards import REWARD_USES
 from aligntune_trl.parameters.training import trainer_uses
 
 __all__ = ["GRPO", "GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
 
 
 _SYNCED = When("train.sync_ref_model", (True,))
-_REWARD = Ours("an entry of `rewards`: reward_model")
 
 
 def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
@@ -68,12 +68,7 @@ def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
             "vllm_gpu_memory_utilization", when=When("train.fast_inference", (True,))
         ),
         "train.ds3_gather_for_generation": to("ds3_gather_for_generation"),
-        "train.reward_weights": Ours("the weights of `rewards`"),
-        "model.reward_model_name": _REWARD,
-        "model.reward_model_source": _REWARD,
-        "model.reward_model_source.*": _REWARD,
-        "model.reward_model_quantization": _REWARD,
-        "model.reward_device": _REWARD,
+        **REWARD_USES,
         "rewards.*": Ours("aligntune.scoring: the weighted sum"),
     }
 
