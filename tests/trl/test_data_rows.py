@@ -74,7 +74,7 @@ def data_sets(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]]]:
         if draw(rarely(st.just("lacks it"))) is None:
             name = draw(st.sampled_from((*role.known, *role.usual)))
             usual = likely.get(role.name, texts)
-            cells[name] = draw(rarely(st.just(values))) or usual
+            cells[name] = usual if draw(rarely(st.just("odd"))) is None else values
     for name in draw(st.lists(names, max_size=2)):
         cells.setdefault(name, words | chats | values)
     return contract, draw(st.lists(st.fixed_dictionaries(cells), max_size=4))

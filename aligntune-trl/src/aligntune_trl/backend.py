@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligntune.data.chat import chat_template, pad_token
 from aligntune.enums import PrecisionType
-from aligntune.errors import ConfigError, Problem
+from aligntune.errors import ConfigError, Problem, did_you_mean
 from aligntune_trl.arguments import argument_values
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrained
     """Load the tokenizer of the model, with the chat template that the configuration sets.
 
     Raises:
-        ConfigError: if there is no such model or it brings no tokenizer.
+        ConfigError: if there is no such model, it brings no tokenizer, or does not know the padding
+            token that is set.
     """
     from transformers import AutoTokenizer
 
@@ -149,11 +151,25 @@ def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrained
         field, where = _start_field(plan)
         message = f"{start(plan)!r} brings no tokenizer"
         raise ConfigError(Problem(field, message, where, "save one beside it"))
-    if plan.config.chat_template is not None:
-        tokenizer.chat_template = plan.config.chat_template
-    if tokenizer.pad_token is None:
+    if (template := chat_template(plan.config)) is not None:
+        tokenizer.chat_template = template
+    if (said := pad_token(plan.config)) is not None:
+        _set_pad_token(plan, tokenizer, *said)
+    elif tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _set_pad_token(plan: Plan, tokenizer: PreTrainedTokenizerBase, path: str, token: str) -> None:
+    """Pad with a token that the model knows; a new one would have no embedding."""
+    known = tokenizer.get_vocab()
+    if token not in known:
+        special = [one for one in tokenizer.all_special_tokens if one in known]
+        hint = did_you_mean(token, special) or f"such as {', '.join(special)}"
+        where = plan.config.origins.get(path, "")
+        message = f"{token!r} is no token of {plan.config.model.name_or_path!r}"
+        raise ConfigError(Problem(path, message, where, hint))
+    tokenizer.pad_token = token
 
 
 def check_model_path(plan: Plan) -> None:

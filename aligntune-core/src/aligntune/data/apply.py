@@ -60,12 +60,12 @@ def apply(rows: Dataset, normaliser: Normaliser, processes: int | None = None) -
     _check_kinds(normaliser.name, judged["kinds"], keep)
     cut = Counter(what for some in judged["cut"] if some for what in some.split("\n"))
     kept = rows if len(keep) == len(rows) else rows.select(keep)
-    first = normaliser(kept[0], 0).row
+    first = normaliser(kept[0], 0)
     try:
         built = kept.map(
             _Build(normaliser),
             with_indices=True,
-            remove_columns=[name for name in rows.column_names if name not in first],
+            remove_columns=[name for name in rows.column_names if name not in first.row],
             features=_features(kept.features, normaliser, first),
             num_proc=processes,
             load_from_cache_file=False,
@@ -100,7 +100,7 @@ class _Build:
 
 def kinds_of(normaliser: Normaliser, made: Made) -> str:
     """What the columns of the contract hold in a row, such as `prompt is text`."""
-    own = {name: value for name, value in made.row.items() if name not in normaliser.keep}
+    own = {name: value for name, value in made.row.items() if name not in made.kept}
     return ", ".join(f"{name} is {_kind(value)}" for name, value in own.items())
 
 
@@ -120,16 +120,16 @@ def _check_kinds(name: str, kinds: list[str | None], keep: list[int]) -> None:
             )
 
 
-def _features(source: Features, normaliser: Normaliser, first: dict[str, Any]) -> Features:
+def _features(source: Features, normaliser: Normaliser, first: Made) -> Features:
     """The types of the columns that are built; those that are kept have their own."""
     import datasets
 
     made: dict[str, Any] = {}
     roles = normaliser.columns
     text = datasets.Value("string")
-    for name, value in first.items():
+    for name, value in first.row.items():
         read = source.get(roles.get(name, name))
-        if name in normaliser.keep and name not in normaliser.contract.columns:
+        if name in first.kept:
             made[name] = source[name]
         elif isinstance(value, str):
             made[name] = text

@@ -15,7 +15,7 @@ __all__ = ["check_data"]
 
 
 def check_data(config: RunConfig) -> Iterable[Problem]:
-    """Problems of sources, weights, rows held out, streams, and of what is said of the tokenizer."""
+    """Problems of sources, weights, rows held out, streams, and what is said of the tokenizer."""
     for index, data in enumerate(config.datasets):
         yield from _check_one(f"datasets.{index}", data)
     for index, data in enumerate(config.eval_datasets):
@@ -64,6 +64,9 @@ def _check_together(config: RunConfig) -> Iterable[Problem]:
     if not streams:
         return
     path = f"datasets.{streams[0]}.streaming"
+    if config.kind == "rl" and not config.datasets[streams[0]].streaming:
+        message = "a stream was passed, and this algorithm measures its prompts before training"
+        yield Problem(f"datasets.{streams[0]}.name", message, hint="pass a `Dataset`")
     if len(streams) < len(config.datasets):
         message = "data sets that are trained on together are streamed all, or none"
         yield Problem(path, message, hint="set `streaming` alike")

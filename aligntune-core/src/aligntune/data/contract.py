@@ -49,10 +49,11 @@ NOT_ASSISTANT = "turns behind the assistant's last one"
 
 @dataclass
 class Made:
-    """A row that meets a contract, and what was taken out of it."""
+    """A row that meets a contract, what was taken out of it, and its columns that were kept."""
 
     row: dict[str, Any]
     cut: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class Normaliser:
             made = self._with_tools(self._with_system(made))
         except DataError as error:
             raise DataError(f"{self.name}: row {index}: {error}") from error
-        return Made({**{name: row.get(name) for name in self.keep}, **made.row}, made.cut)
+        kept = {name: row.get(name) for name in self.keep if name not in made.row}
+        return Made({**kept, **made.row}, made.cut, tuple(kept))
 
     def _with_system(self, made: Made) -> Made:
         if not self.system:
