@@ -1,4 +1,4 @@
-"""Data sets on a hub: this machine serves one, and the real clients ask it in a process of their own."""
+"""Data sets on a hub that this machine serves; the real clients ask it, in their own process."""
 
 from __future__ import annotations
 

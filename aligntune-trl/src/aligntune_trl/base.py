@@ -19,9 +19,7 @@ from safetensors import SafetensorError
 from aligntune.core.trainer_base import TrainerBase
 from aligntune.data import Prepared, prepare
 from aligntune.errors import AlignTuneError, ConfigError, DataError, PluginError
-from aligntune.evaluation import EvaluationSettings
-from aligntune.evaluation import Prepared as Measurement
-from aligntune.evaluation import prepare as prepare_evaluation
+from aligntune.evaluation import Measurements, prepare_measurements
 from aligntune.hardware import Hardware
 from aligntune.redact import redact
 from aligntune.run import RunDirectory
@@ -82,7 +80,7 @@ class TRLTrainer(TrainerBase):
         self.trainer: Trainer | None = None
         self.data: Prepared | None = None
         self.eval_data: Prepared | None = None
-        self._measurement: Measurement | None = None
+        self._measurements: Measurements | None = None
         self._sampled: list[Any] = []
         self._progress = ProgressCallback()
         self._training = False
@@ -111,7 +109,8 @@ class TRLTrainer(TrainerBase):
                     f"rows to train on have {shapes[0]}, and rows to evaluate on {shapes[1]}: "
                     "give both one shape"
                 )
-        self._measurement = self._prepare_measurement()
+        rows = None if self.eval_data is None else list(self.eval_data.rows)
+        self._measurements = prepare_measurements(self.config, rows, self.plan.plugins)
 
     def setup(self) -> Trainer:
         """Load everything, in the order in which mistakes are cheapest; the second call is free."""
@@ -174,7 +173,7 @@ class TRLTrainer(TrainerBase):
             callbacks.append(StopCallback(self.config.train.stop_after_steps))
         if not self.config.logging.disable_tqdm:
             callbacks.append(self._progress)
-        if self._measurement is not None:
+        if self._measurements is not None:
             callbacks.append(EvaluationCallback(self._measure_during))
         brought = self.plan.plugins.call(
             "aligntune_trainer_callbacks", plan=self.plan, run=self.run
@@ -205,6 +204,7 @@ class TRLTrainer(TrainerBase):
         self._begun = True
         with recorded(self.run, self.plan):
             trainer = self.setup()
+            self._record_data()
             if checkpoint is not None:
                 self.run.truncate_after(int(checkpoint.name.rpartition("-")[2]))
                 logger.info("resuming from %s", checkpoint)
@@ -217,6 +217,7 @@ class TRLTrainer(TrainerBase):
             finally:
                 self._training = False
                 self._progress.close()
+                self._record_data()
             self.measure("after")
             self.save_model()
             if self.config.logging.push_to_hub:
@@ -234,29 +235,16 @@ class TRLTrainer(TrainerBase):
         token = self.config.logging.hub_token
         return None if token is None else token.get_secret_value()
 
+    def _record_data(self) -> None:
+        """Write down what became of the rows; for a stream, of those that were reached so far."""
+        assert self.data is not None
+        record = {"train": [report.as_dict() for report in self.data.reports]}
+        if self.config.eval_datasets and self.eval_data is not None:
+            record["eval"] = [report.as_dict() for report in self.eval_data.reports]
+        self.run.write_json(self.run.data, record)
+
     def _measure_during(self) -> list[Metric]:
         return self.measure("during") if self._training else []
-
-    def _prepare_measurement(self) -> Measurement | None:
-        """Resolve the evaluators and check the rows for them, before any model loads."""
-        wanted = self.config.evaluation
-        if not wanted.evaluators:
-            return None
-        if self.eval_data is None:
-            raise ConfigError(
-                "evaluators are set and there is no data for them: set `eval_datasets`"
-            )
-        settings = EvaluationSettings(
-            batch_size=wanted.batch_size,
-            max_new_tokens=wanted.max_new_tokens,
-            temperature=wanted.temperature,
-            top_p=wanted.top_p,
-            max_samples=wanted.max_samples,
-            seed=self.config.train.seed,
-        )
-        return prepare_evaluation(
-            list(self.eval_data.rows), wanted.evaluators, settings, self.plan.plugins
-        )
 
     def measure(self, when: str) -> list[Metric]:
         """Run the configured evaluators and write down what they found.
@@ -265,10 +253,10 @@ class TRLTrainer(TrainerBase):
             when: `"before"`, `"during"` or `"after"` training.
         """
         trainer = self.setup()
-        if self._measurement is None or self.eval_data is None:
+        if self._measurements is None or self.eval_data is None:
             return []
         model = trainer.accelerator.unwrap_model(trainer.model)
-        found = self._measurement.run(model, self.tokenizer)
+        found = self._measurements.run(model, self.tokenizer, quality=when != "during")
         write_samples(self.run, trainer.state.global_step, found.samples)
         self.write_metrics(when, found.metrics)
         return list(found.metrics)
@@ -291,11 +279,10 @@ class TRLTrainer(TrainerBase):
         if self.eval_data is None:
             raise ConfigError("there is no evaluation data: set `eval_datasets: [{name: ...}]`")
         own = {name: float(value) for name, value in trainer.evaluate().items()}
-        if self._measurement is None:
+        if self._measurements is None:
             return own
-        found = self._measurement.run(
-            trainer.accelerator.unwrap_model(trainer.model), self.tokenizer
-        )
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        found = self._measurements.run(model, self.tokenizer, quality=True)
         return own | found.values("eval_")
 
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:

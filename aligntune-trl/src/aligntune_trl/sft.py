@@ -6,12 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import SFTTrainerBase
+from aligntune.data.mix import columns_of
 from aligntune.errors import DataError
 from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
 
 if TYPE_CHECKING:
+    from datasets import IterableDataset
     from transformers import Trainer
 
 __all__ = ["SFTTrainer"]
@@ -30,7 +32,7 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
         import trl
 
         assert self.data is not None
-        columns = self.data.rows.column_names
+        columns = columns_of(self.data.rows)
         eval_rows = None if self.eval_data is None else self.eval_data.rows.select_columns(columns)
         trainer = trl.SFTTrainer(
             model=policy.model,
@@ -41,10 +43,25 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
             peft_config=policy.peft,
             callbacks=callbacks,
         )
-        if not self.config.train.packing:
-            kept: Any = trainer.train_dataset
+        kept: Any = trainer.train_dataset
+        if any(config.streams for config in self.config.datasets):
+            self._check_first(kept)
+        elif not self.config.train.packing:
             self._report_cut(len(self.data.rows), len(kept))
         return trainer
+
+    def _check_first(self, rows: IterableDataset) -> None:
+        """A stream of which nothing fits would train on nothing.
+
+        Raises:
+            DataError: if there is no row to train on in it.
+        """
+        if next(iter(rows), None) is None:
+            limit = self.config.model.max_seq_length
+            raise DataError(
+                f"of no row anything to train on fits into {limit} tokens; raise "
+                "`model.max_seq_length`"
+            )
 
     def _report_cut(self, given: int, kept: int) -> None:
         """TRL leaves out rows of which nothing to train on is left once they are cut.

@@ -17,6 +17,7 @@ FILES = (
     "plan.json",
     "environment.json",
     "plugins.json",
+    "data.json",
     "metrics.jsonl",
     "samples.jsonl",
     "evaluation.jsonl",
@@ -50,6 +51,11 @@ class RunPaths:
     def plugins(self) -> Path:
         """Every installed plugin with its version and what became of it."""
         return self.path / "plugins.json"
+
+    @property
+    def data(self) -> Path:
+        """What became of the rows of each data set: how many were kept, cut and left out, why."""
+        return self.path / "data.json"
 
     @property
     def metrics(self) -> Path:

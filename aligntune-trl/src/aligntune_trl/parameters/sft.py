@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aligntune.plan.parameters import ParameterTable, Refused, To, Use, When
+from aligntune.plan.parameters import CORE_USES, ParameterTable, Refused, To, Use, When
 from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS
@@ -27,6 +27,7 @@ def sft_table(model: dict[str, Use]) -> ParameterTable:
         return To(argument, "SFTConfig", **more)
 
     uses: dict[str, Use] = trainer_uses("SFTConfig", model) | {
+        "datasets.streaming": CORE_USES["datasets.streaming"],
         "model.max_seq_length": to("max_length"),
         "train.loss_type": to("loss_type"),
         "train.packing": to("packing"),

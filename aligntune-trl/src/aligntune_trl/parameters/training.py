@@ -80,6 +80,10 @@ def _training(owner: str) -> dict[str, Use]:
         "train.logging_steps": to("logging_steps"),
         "train.dataloader_num_workers": to("dataloader_num_workers"),
         "train.dataloader_drop_last": to("dataloader_drop_last"),
+        "datasets.streaming": Refused(
+            "prompts are measured before training, and the long ones are left out and counted; "
+            "that takes all rows"
+        ),
         "model.gradient_checkpointing": to("gradient_checkpointing"),
         "train.gradient_checkpointing_kwargs": to(
             "gradient_checkpointing_kwargs",
