@@ -78,16 +78,22 @@ def test_it_goes_on_without_the_cap(
     assert steps(resumed, "loss") == steps(create_sft_trainer(**other, epochs=1).train(), "loss")
 
 
-def test_it_caps_max_steps_of_grpo_too(
-    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+PAIRS = [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "no"} for n in range(16)]
+GENERATING: dict[str, Any] = {"rewards": ["length"], "max_completion_length": 4}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "more"), [("dpo", {}), ("grpo", GENERATING), ("ppo", GENERATING)]
+)
+def test_it_caps_the_steps_of_every_algorithm(
+    algorithm: str,
+    more: dict[str, Any],
+    settings: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
-    run = create_rl_trainer(
-        **settings,
-        algorithm="grpo",
-        rewards=["length"],
-        max_steps=5,
-        max_completion_length=4,
-        peft_enabled=False,
-    ).train()
-    assert list(steps(run, "loss")) == [1]
+    if algorithm == "dpo":
+        settings["dataset_name"] = str(write_jsonl(tmp_path / "pairs.jsonl", PAIRS))
+    monkeypatch.setenv(VARIABLE, "2")
+    run = create_rl_trainer(**settings, **more, algorithm=algorithm, max_steps=5).train()
+    assert list(steps(run, "loss")) == [1, 2]
