@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from aligntune.enums import PrecisionType
 from aligntune.errors import Problem
 from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use, When
-from aligntune_trl import batch, checking
-from aligntune_trl.parameters.bends import BENDS
+from aligntune_trl import batch, checking, contradictions
+from aligntune_trl.machine import check_machine
+from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.grpo import grpo_uses
 from aligntune_trl.parameters.model import model_uses
 
@@ -68,23 +69,6 @@ def _default_target(config: RunConfig, hardware: Hardware | None) -> tuple[Any, 
     return TARGET_KL, "nats per completion (Ziegler et al. 2019)"
 
 
-def _no_lora_dropout(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
-    return 0.0, "the ratio compares policies, not dropout"
-
-
-def _keep_dropout(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
-    if "lora_dropout" in config.model.model_fields_set and config.model.lora_dropout:
-        return False, "`model.lora_dropout` is set"
-    return None
-
-
-def _check_dropout(config: RunConfig) -> Iterable[Problem]:
-    model = config.model
-    if model.disable_dropout and model.lora_dropout and model.peft_enabled:
-        message = f"{model.lora_dropout:g}, and `model.disable_dropout` takes all dropout away"
-        yield Problem("model.lora_dropout", message, hint="keep one of them")
-
-
 def _check_kl(config: RunConfig) -> Iterable[Problem]:
     train = config.train
     if train.adap_kl_ctrl:
@@ -141,10 +125,10 @@ def ppo_lines(config: RunConfig) -> list[str]:
 
 PPO_BENDS = (
     ("train.per_device_batch_size", _default_batch),
+    ("model.disable_dropout", lora_dropout_stays),
+    ("model.lora_dropout", no_lora_dropout),
     ("train.save_interval", batch.default_save_interval),
     ("train.target_kl", _default_target),
-    ("model.lora_dropout", _no_lora_dropout),
-    ("model.disable_dropout", _keep_dropout),
     *BENDS,
 )
 PPO_CHECKS = (
@@ -157,13 +141,13 @@ PPO_CHECKS = (
     _check_kl,
     _check_value_model,
     _check_stop_token,
-    _check_dropout,
+    contradictions.check_reference,
 )
 
 
 def ppo_table(model: dict[str, Use]) -> ParameterTable:
     """The table of PPO, given the fields of the model section."""
-    return ParameterTable(ppo_uses(model), PPO_BENDS, PPO_CHECKS, ppo_lines)
+    return ParameterTable(ppo_uses(model), PPO_BENDS, PPO_CHECKS, ppo_lines, (check_machine,))
 
 
 PPO = ppo_table(model_uses("AutoModelForCausalLM.from_pretrained"))
