@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
+import inspect
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import peft
 import pytest
+import transformers
 from parameter_walk import (
     BESIDE,
     FALLBACK,
@@ -32,6 +34,8 @@ from parameter_walk import (
     table_of,
 )
 from transformers import PreTrainedModel
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+from transformers.training_args import OptimizerNames
 
 from aligntune.config import load_config
 from aligntune.errors import ConfigError
@@ -41,6 +45,7 @@ from aligntune.plan.parameters import Refused, To
 from aligntune.plugins import Plugins, Switches
 from aligntune_trl.arguments import _RENAMED, argument_values, build_config
 from aligntune_trl.machine import check_machine
+from aligntune_trl.names import GENERATION, LOGGERS, OPTIMIZERS, QUANTIZATION, SCHEDULERS
 
 TABLES = {algorithm: table_of(algorithm, "aligntune_trl") for algorithm in KINDS}
 
@@ -265,6 +270,16 @@ def test_what_this_machine_lacks_is_said_before_anything_loads(
     with pytest.raises(ConfigError) as caught:
         make_plan(config, hardware=GPU, plugins=plugins)
     assert on_gpu in str(caught.value)
+
+
+def test_names_are_those_of_the_installed_release() -> None:
+    assert set(OPTIMIZERS) == {name.value for name in OptimizerNames}
+    assert set(SCHEDULERS) == {name.value for name in transformers.SchedulerType}
+    assert set(LOGGERS) == set(INTEGRATION_TO_CALLBACK)
+    there = set(vars(transformers.GenerationConfig())) - {"transformers_version"}
+    assert set(GENERATION) == {name for name in there if not name.startswith("_")}
+    takes = set(inspect.signature(transformers.BitsAndBytesConfig.__init__).parameters)
+    assert set(QUANTIZATION) == takes - {"self", "kwargs"}
 
 
 def test_validating_a_run_on_trl_imports_no_library_of_it(tmp_path: Path) -> None:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import trl
-from unsloth import FastLanguageModel
 
 from aligntune.config import load_config
 from aligntune.errors import ConfigError, UnavailableError
 from aligntune.plan import make_plan
-from aligntune.plan.parameters import Refused, To
-from aligntune.plan.plan import leaves
 from aligntune_unsloth import checks
-from aligntune_unsloth.parameters import GRPO, SFT
 
 PLAN = """
 import sys
@@ -91,25 +85,6 @@ def test_no_longest_sequence_is_refused_and_not_made_up() -> None:
     given = {"model": "m", "dataset": "d", "backend": "unsloth", "max_seq_length": None}
     with pytest.raises(ConfigError, match="for a longest sequence, and none is set"):
         make_plan(load_config(given))
-
-
-@pytest.mark.parametrize(("table", "kind"), [(SFT, "sft"), (GRPO, "rl")], ids=["sft", "grpo"])
-def test_every_field_has_a_row_and_every_argument_exists(table, kind: str) -> None:
-    given = {"model": "m", "datasets": ["d"], "eval_datasets": ["e"], "rewards": ["accuracy"]}
-    if kind == "rl":
-        given["algorithm"] = "grpo"
-    arguments = {
-        "SFTConfig": set(inspect.signature(trl.SFTConfig).parameters),
-        "GRPOConfig": set(inspect.signature(trl.GRPOConfig).parameters),
-        "get_peft_model": set(inspect.signature(FastLanguageModel.get_peft_model).parameters),
-        "model_init_kwargs": set(inspect.signature(FastLanguageModel.from_pretrained).parameters),
-    }
-    for path, *_ in leaves(load_config(given, kind=kind)):
-        use = table.use(path)
-        generic = Refused("this algorithm does not use it on this backend")
-        assert use != generic, path
-        if isinstance(use, To):
-            assert use.argument in arguments[use.owner], (path, use)
 
 
 def test_a_run_on_unsloth_is_recorded_as_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import UnavailableError
 from aligntune_unsloth.checks import unusable
+from aligntune_unsloth.parameters import BITS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -55,6 +56,10 @@ class UnslothBackend:
         from aligntune_trl.backend import Policy, lora_arguments, start, torch_dtype
 
         settings, train = plan.config.model, plan.config.train
+        vllm: dict[str, Any] = {}
+        if train.fast_inference:
+            memory = train.vllm_gpu_memory_utilization
+            vllm = {"fast_inference": True, "gpu_memory_utilization": memory}
         checkpointing = settings.gradient_checkpointing
         model, _ = FastLanguageModel.from_pretrained(
             model_name=start(plan),
@@ -62,11 +67,11 @@ class UnslothBackend:
             dtype=getattr(
                 torch, torch_dtype(settings.precision, trained=not settings.peft_enabled)
             ),
-            load_in_4bit=False,
-            load_in_8bit=False,
+            **{name: settings.quantization.get(name, False) for name in BITS},
             full_finetuning=not settings.peft_enabled,
             trust_remote_code=settings.trust_remote_code,
             use_gradient_checkpointing=checkpointing,
+            **vllm,
             **argument_values(plan, "model_init_kwargs"),
             **settings.model_init_kwargs,
         )

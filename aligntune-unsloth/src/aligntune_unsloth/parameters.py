@@ -13,8 +13,9 @@ from aligntune_trl.parameters import dpo_table, grpo_table, model_uses, ppo_tabl
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
 
-__all__ = ["DPO", "GRPO", "PPO", "SFT"]
+__all__ = ["BITS", "DPO", "GRPO", "PPO", "SFT"]
 
+BITS = ("load_in_4bit", "load_in_8bit")
 _LOADER = "FastLanguageModel.from_pretrained"
 
 
@@ -26,6 +27,8 @@ def _model_uses() -> dict[str, Use]:
     return uses | {
         "model.device_map": Refused("Unsloth places the model itself"),
         "model.max_memory": Refused("Unsloth places the model itself"),
+        "model.quantization": Ours(f"{_LOADER}: load_in_4bit, load_in_8bit"),
+        "train.use_liger_kernel": Refused("Unsloth brings kernels of its own"),
         "model.gradient_checkpointing": Ours(f"{_LOADER} and the trainer: gradient checkpointing"),
     }
 
@@ -36,8 +39,15 @@ def _check_length(config: RunConfig) -> Iterable[Problem]:
         yield Problem("model.max_seq_length", message, hint="set it, in tokens")
 
 
+def _check_quantization(config: RunConfig) -> Iterable[Problem]:
+    for name in config.model.quantization:
+        if name not in BITS:
+            message = "Unsloth quantizes by settings of its own"
+            yield Problem(f"model.quantization.{name}", message, hint=f"use {' or '.join(BITS)}")
+
+
 def _checked(table: ParameterTable) -> ParameterTable:
-    return replace(table, checks=(*table.checks, _check_length))
+    return replace(table, checks=(*table.checks, _check_length, _check_quantization))
 
 
 SFT = _checked(sft_table(_model_uses()))
