@@ -71,7 +71,7 @@ def test_without_a_gpu_an_unsloth_that_needs_one_is_passed_over(
 
 def test_use_unsloth_and_another_backend_contradict_each_other() -> None:
     given = {"model": "m", "dataset": "d", "backend": "trl", "use_unsloth": True}
-    with pytest.raises(ConfigError, match="use_unsloth` is true"):
+    with pytest.raises(ConfigError, match=r"`model\.use_unsloth` says 'unsloth'"):
         make_plan(load_config(given))
 
 
