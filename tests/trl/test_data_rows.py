@@ -80,7 +80,7 @@ def data_sets(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]]]:
     return contract, draw(st.lists(st.fixed_dictionaries(cells), max_size=4))
 
 
-PARTS = {
+PARTS: dict[str, list[tuple[str, ...]]] = {
     "language-modelling": [("messages",), ("text",), ("prompt", "completion")],
     "prompt": [("prompt",)],
     "preference": [("prompt", "chosen", "rejected")],

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Applied", "apply", "kinds_of"]
 
-_JUDGED = ("left_out", "cut", "kinds")
-_TURN = ("role", "content", "from", "value")
+_JUDGED = ("left_out", "cut", "kinds", "more")
+_PLAIN = {"role", "content"}
 
 
 @dataclass
@@ -66,7 +66,7 @@ def apply(rows: Dataset, normaliser: Normaliser, processes: int | None = None) -
             _Build(normaliser),
             with_indices=True,
             remove_columns=[name for name in rows.column_names if name not in first.row],
-            features=_features(kept.features, normaliser, first),
+            features=_features(kept.features, normaliser, first, any(judged["more"])),
             num_proc=processes,
             load_from_cache_file=False,
         )
@@ -85,9 +85,17 @@ class _Judge:
         try:
             made = self.normaliser(row, index)
         except LeaveOut as out:
-            return {"left_out": out.reason, "cut": None, "kinds": None}
+            return {"left_out": out.reason, "cut": None, "kinds": None, "more": None}
         kinds = kinds_of(self.normaliser, made)
-        return {"left_out": None, "cut": "\n".join(made.cut) or None, "kinds": kinds}
+        cut = "\n".join(made.cut) or None
+        return {"left_out": None, "cut": cut, "kinds": kinds, "more": _more(made)}
+
+
+def _more(made: Made) -> str | None:
+    """What turns of chat messages bring beside role and content."""
+    own = [value for name, value in made.row.items() if name not in made.kept]
+    turns = [turn for value in own if is_chat(value) for turn in value if isinstance(turn, dict)]
+    return ", ".join(sorted({key for turn in turns for key in turn} - _PLAIN)) or None
 
 
 @dataclass(frozen=True)
@@ -120,8 +128,11 @@ def _check_kinds(name: str, kinds: list[str | None], keep: list[int]) -> None:
             )
 
 
-def _features(source: Features, normaliser: Normaliser, first: Made) -> Features:
-    """The types of the columns that are built; those that are kept have their own."""
+def _features(source: Features, normaliser: Normaliser, first: Made, more: bool) -> Features:
+    """The types of the columns that are built; those that are kept have their own.
+
+    `more`: whether turns bring more than role and content.
+    """
     import datasets
 
     made: dict[str, Any] = {}
@@ -134,7 +145,7 @@ def _features(source: Features, normaliser: Normaliser, first: Made) -> Features
         elif isinstance(value, str):
             made[name] = text
         elif is_chat(value) and isinstance(value[0], dict):
-            made[name] = _chat([source[column] for column in roles.values()])
+            made[name] = _chat([source[column] for column in roles.values()] if more else [])
         elif isinstance(value, list):
             whole = isinstance(value[0], int)
             made[name] = (
@@ -157,14 +168,16 @@ def _classes(feature: Any) -> bool:
 
 
 def _chat(sources: list[Any]) -> Any:
-    """The type of chat messages that were read from columns of these types."""
+    """The type of chat messages that bring what columns of these types have beside the text."""
     import datasets
 
     text = datasets.Value("string")
     turns: dict[str, Any] = {"role": text, "content": text}
     for source in sources:
-        if isinstance(source, datasets.Json):
-            return datasets.Json()
-        if isinstance(source, datasets.List) and isinstance(source.feature, dict):
-            turns |= {key: kind for key, kind in source.feature.items() if key not in _TURN}
+        inner = getattr(source, "feature", source)
+        if isinstance(inner, datasets.Json):
+            return datasets.List(datasets.Json())
+        if isinstance(inner, dict):
+            unread = {*_PLAIN, "from", "value"}
+            turns |= {key: kind for key, kind in inner.items() if key not in unread}
     return datasets.List(turns)
