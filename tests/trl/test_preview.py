@@ -95,7 +95,7 @@ def test_what_is_cut_is_counted_and_what_is_left_out_says_why(seen: Any) -> None
     assert trained(cut.sequences[0]) == "c" * 8
     assert cut.sequences[0].stop_trained is False
     assert "nothing to train on fits into 10 tokens" in no_room.left_out
-    assert "empty" in empty.left_out
+    assert empty.left_out == "the prompt is empty"
     assert empty.read == rows[2]
     assert empty.sequences == ()
     assert preview.limit == 10
@@ -146,6 +146,23 @@ def test_of_a_prompt_that_is_completed_nothing_is_trained(seen: Any) -> None:
     assert sequence.text == "<|user|>hi<|assistant|>"
     assert "longer than 512 tokens" in preview.rows[1].left_out
     assert "1 of 2 rows would be left out" in " ".join(preview.warnings)
+
+
+def test_of_a_preference_both_completions_are_trained(seen: Any) -> None:
+    rows = [
+        {"chosen": "\n\nHuman: hi\n\nAssistant: yes", "rejected": "\n\nHuman: hi\n\nAssistant: no"},
+        {"chosen": "\n\nHuman: hi\n\nAssistant: yes", "rejected": None},
+        {"prompt": "p" * 600, "chosen": "a", "rejected": "b"},
+    ]
+    preview = seen(rows[:2], algorithm="dpo")
+    chosen, rejected = preview.rows[0].sequences
+    assert (chosen.role, rejected.role) == ("chosen", "rejected")
+    assert trained(chosen) == f" yes{END}"
+    assert trained(rejected) == f" no{END}"
+    assert chosen.text.startswith("\n\nHuman: hi")
+    assert preview.rows[1].left_out == "the rejected is empty"
+    long = seen(rows[2:], algorithm="dpo")
+    assert "longer than 512 tokens" in long.rows[0].left_out
 
 
 def test_the_command_shows_it_and_writes_a_page(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from aligntune.data import load_rows, prepare
-from aligntune.errors import DataError
+from aligntune.data import LeaveOut, follow, load_rows, prepare
 from aligntune.preview import Preview, PreviewRow, Sequence
 from aligntune_trl.backend import load_tokenizer
 from aligntune_trl.generation import prompt_ids
@@ -69,37 +68,25 @@ def _as_dataset(rows: Any, most: int) -> Dataset:
 def _rows(ours: TRLTrainer, config: DatasetConfig, count: int) -> list[PreviewRow]:
     """Some rows on their way, each on its own, so that one that is left out is seen too."""
     raw = _as_dataset(load_rows(config), count)
-    made = []
-    for index in range(min(count, len(raw))):
-        one = config.model_copy()
-        one.name, one.streaming, one.max_samples, one.percent = (
-            raw.select([index]),
-            False,
-            None,
-            None,
-        )
-        one.subset, one.revision, one.split = None, None, "train"
-        name = config.name if isinstance(config.name, str) else "the data set"
-        try:
-            keep = ours.config.kind == "rl"
-            rows = prepare([one], ours.plan.algorithm.facts.data, keep_columns=keep).rows
-        except DataError as error:
-            made.append(PreviewRow(name, index, raw[index], left_out=str(error)))
-            continue
-        seen = ours.rows_seen(rows)[0]
-        found = _differs(ours, rows[0], seen)
-        made.append(
-            PreviewRow(
-                name,
-                index,
-                raw[index],
-                rows[0],
-                seen.sequences,
-                seen.left_out,
-                () if found is None else (found,),
-            )
-        )
-    return made
+    return [_row(ours, config, raw.select([index]), index) for index in range(min(count, len(raw)))]
+
+
+def _row(ours: TRLTrainer, config: DatasetConfig, raw: Dataset, index: int) -> PreviewRow:
+    from datasets import Dataset
+
+    contract, keep = ours.plan.algorithm.facts.data, ours.config.kind == "rl"
+    made = next(follow(raw, config, contract, keep_columns=keep), None)
+    if made is None:
+        said = "processing_fn makes no row of it"
+        return PreviewRow(config.label, index, raw[0], left_out=said)
+    if isinstance(made, LeaveOut):
+        return PreviewRow(config.label, index, raw[0], left_out=made.reason)
+    seen = ours.rows_seen(Dataset.from_list([made.row]))[0]
+    odd = [f"taken out: {what}" for what in made.cut]
+    odd += filter(None, [_differs(ours, made.row, seen)])
+    return PreviewRow(
+        config.label, index, raw[0], made.row, seen.sequences, seen.left_out, tuple(odd)
+    )
 
 
 def _warnings(ours: TRLTrainer, rows: Dataset, seen: list[Seen]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aligntune.data.contract import CONTRACTS, Contract
 from aligntune.data.formats import FORMATS, Format, LeaveOut
 from aligntune.data.load import load_rows
-from aligntune.data.prepare import DataReport, Prepared, prepare
+from aligntune.data.prepare import DataReport, Prepared, follow, prepare
 from aligntune.data.rows import Normaliser, make_normaliser
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "LeaveOut",
     "Normaliser",
     "Prepared",
+    "follow",
     "load_rows",
     "make_normaliser",
     "prepare",

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aligntune.config import DatasetConfig
 from aligntune.data.apply import apply
-from aligntune.data.contract import CONTRACTS
+from aligntune.data.contract import CONTRACTS, Made
+from aligntune.data.formats.base import LeaveOut
 from aligntune.data.load import load_rows
 from aligntune.data.mix import columns_of, hold_out, limit, mix, same_columns, together
 from aligntune.data.processing import processed, renamed
 from aligntune.data.report import DataReport
-from aligntune.data.rows import EXAMPLES, make_normaliser
+from aligntune.data.rows import EXAMPLES, Normaliser, make_normaliser
 from aligntune.data.stream import prepare_stream
 from aligntune.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
-__all__ = ["DataReport", "Prepared", "prepare"]
+__all__ = ["DataReport", "Prepared", "follow", "prepare"]
 
 logger = logging.getLogger("aligntune")
 
@@ -88,12 +89,7 @@ def _prepare_one(
     rows = load_rows(config)
     if len(rows) == 0:
         raise DataError(f"{config.label}: the data set is empty")
-    rows = processed(limit(rows, config), config)
-    rows = renamed(rows, rows.column_names, config)
-    examples = [rows[index] for index in range(min(len(rows), EXAMPLES))]
-    normaliser = make_normaliser(
-        config, contract, rows.column_names, examples, keep_columns=keep_all
-    )
+    rows, normaliser = _ready(limit(rows, config), config, contract, keep_all)
     made = apply(rows, normaliser, config.dataset_num_proc)
     return made.rows, DataReport(
         config.label,
@@ -104,6 +100,34 @@ def _prepare_one(
         made.left_out,
         made.cut,
     )
+
+
+def _ready(
+    rows: Dataset, config: DatasetConfig, contract: str, keep_all: bool
+) -> tuple[Dataset, Normaliser]:
+    """Rows with the columns that are expected, and what makes them meet the contract."""
+    rows = processed(rows, config)
+    rows = renamed(rows, rows.column_names, config)
+    examples = [rows[index] for index in range(min(len(rows), EXAMPLES))]
+    return rows, make_normaliser(
+        config, contract, rows.column_names, examples, keep_columns=keep_all
+    )
+
+
+def follow(
+    rows: Dataset, config: DatasetConfig, contract: str, *, keep_columns: bool = False
+) -> Iterator[Made | LeaveOut]:
+    """What becomes of rows that were read, one by one, those that are left out among them.
+
+    Raises:
+        DataError: as `prepare`.
+    """
+    rows, normaliser = _ready(rows, config, contract, keep_columns)
+    for index, row in enumerate(rows):
+        try:
+            yield normaliser(row, index)
+        except LeaveOut as out:
+            yield out
 
 
 def _own_columns(rows: Dataset | IterableDataset, config: DatasetConfig, contract: str) -> Any:
