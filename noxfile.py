@@ -36,7 +36,7 @@ EVERYTHING_BUT_UNSLOTH = (
 SUITES = {
     "core": (
         (f"{CORE}[testing]",),
-        ("hypothesis", "numpy", "selenium"),  # selenium opens a report in a browser
+        ("hypothesis", "jsonschema", "numpy", "selenium"),  # selenium opens a report in a browser
         ("tests/core",),
     ),
     "rewards": (

@@ -50,9 +50,9 @@ def test_every_name_leads_to_its_field_and_sets_it() -> None:
         for name in names(field):
             assert find(name)[0] == field, name
     for name, path in field_paths().items():
-        field = FIELDS.get(path.replace(".0.", "."))
-        if field is not None and not name.startswith("eval_dataset"):
-            assert name in names(field) or name in RunConfig.model_fields
+        said = FIELDS.get(path.replace(".0.", "."))
+        if said is not None and not name.startswith("eval_dataset"):
+            assert name in names(said) or name in RunConfig.model_fields
     assert [f.path for f in find("chat_template")] == ["chat_template"]
     assert [f.path for f in find("lora-r")] == ["model.lora_rank"]
     assert [f.path for f in find("datasets.0.split")] == ["datasets.split"]

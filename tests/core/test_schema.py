@@ -23,7 +23,7 @@ from aligntune.plugins import Plugins
 Run = Callable[..., Any]
 GOOD = "model: m\ndataset: d\nalgorithm: grpo\n"
 DOCS = Path(__file__).parents[2] / "docs"
-SHOWN_AS_WRONG = ("wrong.yaml", "two.yaml")
+SHOWN_AS_WRONG = ("wrong.yaml", "two.yaml", "there.yaml")
 BLOCK = re.compile(r"```(yaml|json)\n(.*?)```", re.DOTALL)
 
 

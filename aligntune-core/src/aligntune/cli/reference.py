@@ -19,10 +19,10 @@ __all__ = ["reference"]
 _HEAD = """# Parameters
 
 Every parameter of a [configuration](configuration.md), with all its names. A name without a section
-works at the top level of a file, as a keyword argument and as a flag; one in parentheses works where
-it says. *Goes to* names the argument that the value becomes, or what AlignTune does with it, for
-{}. An algorithm that a row does not name refuses the
-parameter if it is set; `aligntune explain PARAMETER` says why.
+works at the top level of a file, as a keyword argument and as a flag; one in parentheses, in the
+section that it names. *Goes to* is the argument that the value becomes, or what AlignTune does with
+it, for {}. An algorithm that a row
+does not name refuses the parameter if it is set; `aligntune explain PARAMETER` says why.
 
 This page is the output of `ALIGNTUNE_PLUGINS={} aligntune explain --markdown`.
 """

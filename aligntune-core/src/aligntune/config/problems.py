@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from enum import Enum
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -112,7 +113,7 @@ def _explained(detail: Any, path: str, cls: type[Section]) -> Problem:
 
 def shown(value: object) -> str:
     """A value as a message has it: short, and without secrets that stand in it."""
-    text = repr(redact(value))
+    text = repr(redact(value.value if isinstance(value, Enum) else value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -61,6 +61,18 @@ def _types(annotation: Any) -> set[Any]:
     return {bool if part is Any else part for part in parts}
 
 
+def _stray_truth(value: Any, annotation: Any) -> bool:
+    """Whether a value is, or holds, a true or false where the annotation has none."""
+    arms = _types(annotation)
+    if isinstance(value, bool):
+        return bool not in arms
+    items = value.values() if isinstance(value, Mapping) else value
+    inner = [get_args(arm)[-1] for arm in arms if get_origin(arm) in (list, tuple, dict)]
+    if not inner or not isinstance(value, (list, tuple, Mapping)):
+        return False
+    return all(any(_stray_truth(item, arm) for item in items) for arm in inner)
+
+
 def _whole(text: str) -> int | str:
     """`1e3`, which YAML reads as text, where a whole number is expected."""
     if _SCIENTIFIC.fullmatch(text) and (number := float(text)).is_integer():
@@ -116,8 +128,8 @@ class Section(BaseModel):
         """Python counts True as 1; a batch of `true` rows is a mistake."""
         field = cls.model_fields[str(info.field_name)]
         kinds = _types(field.annotation)
-        if isinstance(value, bool) and bool not in kinds:
-            raise ValueError(f"{value} is not what this takes")
+        if _stray_truth(value, field.annotation):
+            raise ValueError("true and false are not what this takes")
         if isinstance(value, str) and int in kinds and str not in kinds:
             return _whole(value)
         return value

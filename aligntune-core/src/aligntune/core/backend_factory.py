@@ -9,9 +9,11 @@ from typing import Any
 
 from aligntune.config import RunConfig, load_config
 from aligntune.config.assemble import Setting, collect
+from aligntune.config.loader import Kind
+from aligntune.config.problems import shown
 from aligntune.core.trainer_base import TrainerBase
 from aligntune.enums import BackendType, TrainingType
-from aligntune.errors import ConfigError
+from aligntune.errors import ConfigError, Problem
 from aligntune.hardware import Hardware
 from aligntune.plan import Plan, make_plan
 
@@ -28,6 +30,21 @@ class BackendConfig:
     backend: BackendType | str = BackendType.AUTO
     algorithm: str | None = None
 
+    @property
+    def kind(self) -> Kind:
+        """Which kind of configuration the trainer reads.
+
+        Raises:
+            ConfigError: if `training_type` is neither of the two.
+        """
+        try:
+            return TrainingType(self.training_type).value
+        except ValueError:
+            problem = Problem(
+                "training_type", "expected sft or rl", given=shown(self.training_type)
+            )
+            raise ConfigError(problem) from None
+
     def settings(self) -> list[Setting]:
         """The settings this makes on top of a configuration."""
         given = {"backend": self.backend}
@@ -42,11 +59,8 @@ class BackendFactory:
     @staticmethod
     def plan(config: Config, backend_config: BackendConfig) -> Plan:
         """The plan of the run that `create_trainer` would make a trainer for."""
-        kind = TrainingType(backend_config.training_type)
         settings = backend_config.settings()
-        loaded = load_config(
-            config, overrides=settings, kind="sft" if kind is TrainingType.SFT else "rl"
-        )
+        loaded = load_config(config, overrides=settings, kind=backend_config.kind)
         return make_plan(loaded, hardware=Hardware.detect())
 
     @classmethod
