@@ -102,9 +102,7 @@ def trained_lines(run: Path, read_jsonl: Any) -> list[dict[str, Any]]:
 
 
 def test_everything_that_is_promised_is_there(finished: Finished) -> None:
-    generates = finished.kind == "grpo"
-    promised = [name for name in FILES if generates or name != "samples.jsonl"]
-    assert [name for name in promised if not (finished.path / name).stat().st_size] == []
+    assert [name for name in FILES if not (finished.path / name).stat().st_size] == []
     assert [name for name in FOLDERS if not any((finished.path / name).iterdir())] == []
     checkpoints = sorted(path.name for path in finished.path.glob("checkpoints/checkpoint-*"))
     assert checkpoints == ["checkpoint-3", "checkpoint-6"]
@@ -219,12 +217,13 @@ def test_a_run_is_replaced_only_on_demand(
 
 
 def test_samples_have_their_reward_breakdown(finished: Finished, read_jsonl: Any) -> None:
-    if finished.kind == "sft":
-        assert not (finished.path / "samples.jsonl").exists()
-        return
     written = read_jsonl(finished.path / "samples.jsonl")
     assert {s["step"] for s in written if s.get("evaluation")} == {0, STEPS}
     samples = [sample for sample in written if not sample.get("evaluation")]
+    if finished.kind == "sft":
+        assert samples == []
+        assert {"bleu", "rouge1"} <= set(written[0]["rewards"])
+        return
     assert {sample["step"] for sample in samples} == set(range(1, STEPS + 1))
     for sample in samples:
         parts = sample["rewards"]

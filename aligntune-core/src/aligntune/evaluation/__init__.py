@@ -6,6 +6,7 @@ library.
 
 from __future__ import annotations
 
+from aligntune.evaluation.measurements import Measurements, prepare_measurements
 from aligntune.evaluation.metric import Metric
 from aligntune.evaluation.protocol import EvaluationContext, EvaluationSettings, Evaluator
 from aligntune.evaluation.run import Evaluation, Prepared, evaluate, prepare
@@ -15,8 +16,10 @@ __all__ = [
     "EvaluationContext",
     "EvaluationSettings",
     "Evaluator",
+    "Measurements",
     "Metric",
     "Prepared",
     "evaluate",
     "prepare",
+    "prepare_measurements",
 ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import Problem
+from aligntune.evaluation.switches import SWITCHES
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
@@ -45,6 +46,23 @@ class When:
 
     def __str__(self) -> str:
         return f"`{self.path}` is {' or '.join(_written(value) for value in self.values)}"
+
+
+@dataclass(frozen=True)
+class Measured(When):
+    """A condition: evaluators are listed, or one of the fields `by` turns something on.
+
+    As any condition, it holds where `path` has one of its values.
+    """
+
+    by: tuple[str, ...] = ()
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        listed = any(path.startswith("evaluation.evaluators.") for path in values)
+        return listed or any(values.get(path) for path in self.by)
+
+    def __str__(self) -> str:
+        return f"`evaluation.evaluators` lists something, or {self.path} or another metric is on"
 
 
 def _written(value: Any) -> str:
@@ -141,6 +159,39 @@ class ParameterTable:
         return Refused("this algorithm does not use it on this backend")
 
 
+def _evaluation_uses() -> dict[str, Use]:
+    ours = "aligntune.evaluation"
+    switches = tuple(f"evaluation.{field}" for field in SWITCHES)
+    quality = switches[1:]  # all but perplexity complete prompts
+    more = ("evaluation.custom_metrics", "evaluation.dpo_eval_enabled")
+    measured = Measured(switches[0], (True,), (*switches, *more))
+    completed = Measured(quality[0], (True,), (*quality, *more))
+    bertscore = When("evaluation.compute_bertscore", (True,))
+    similarity = When("evaluation.compute_semantic_similarity", (True,))
+    dpo = Refused("it belongs to DPO")
+    return {
+        "evaluation.*": Ours(ours),
+        "evaluation.before_training": Ours(f"{ours}: when", when=measured),
+        "evaluation.max_samples": Ours(f"{ours}: on how many rows", when=measured),
+        "evaluation.batch_size": Ours(f"{ours}: rows at once", when=measured),
+        "evaluation.max_new_tokens": Ours(f"{ours}: completions", when=completed),
+        "evaluation.temperature": Ours(f"{ours}: completions", when=completed),
+        "evaluation.top_p": Ours(f"{ours}: completions", when=completed),
+        **{path: Ours(f"{ours}: turns a metric on") for path in (*switches, more[0])},
+        "evaluation.max_samples_for_quality_metrics": Ours(
+            f"{ours}: on how many rows",
+            when=Measured(quality[0], (True,), (*quality, more[0])),
+        ),
+        "evaluation.bertscore_model": Ours(f"{ours}: the model of BERTScore", when=bertscore),
+        "evaluation.semantic_similarity_model": Ours(f"{ours}: its model", when=similarity),
+        "evaluation.dpo_eval_enabled": dpo,
+        "evaluation.dpo_eval_max_samples": dpo,
+        "evaluation.dpo_zero_shot_max_samples": dpo,
+        "evaluation.dpo_few_shot_max_samples": dpo,
+        "evaluation.dpo_few_shot_examples_text": dpo,
+    }
+
+
 _DATA = "aligntune.data"
 CORE_USES: dict[str, Use] = {
     "algo": Ours("chooses the trainer"),
@@ -186,7 +237,7 @@ CORE_USES: dict[str, Use] = {
     "datasets.processing_fn_kwargs": Ours(f"{_DATA}: arguments of processing_fn"),
     "datasets.dataset_num_proc": Ours(f"{_DATA}: processes of Dataset.map"),
     "eval_datasets.*": Ours(f"{_DATA}: the rows that are evaluated on"),
-    "evaluation.*": Ours("aligntune.evaluation"),
+    **_evaluation_uses(),
     "logging.output_dir": Ours("the run directory"),
     "logging.run_name": Ours("name in the run directory, the report and trackers"),
     "logging.log_level": Ours("level of the `aligntune` logger and of transformers"),

@@ -16,6 +16,7 @@ from aligntune.config.problems import place
 from aligntune.config.section import extra_of
 from aligntune.enums import PrecisionType
 from aligntune.errors import ConfigError, DataError, NotRegisteredError, Problem
+from aligntune.evaluation.switches import settle_evaluation
 from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hardware import Hardware
 from aligntune.plan.cap import cap_steps
@@ -133,7 +134,9 @@ def make_plan(
     config = _copy(config)
     bent = _default_reward(config, facts, plugins)
     derived, problems = settle_rewards(config, facts, plugins)
-    bent |= derived | _bend(config, facts, table, hardware) | cap_steps(config)
+    switches, refused = settle_evaluation(config, plugins)
+    problems += refused
+    bent |= derived | switches | _bend(config, facts, table, hardware) | cap_steps(config)
     values, unused = _values(config, table, bent)
     problems += unused
     for check in table.checks:

@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from aligntune.config.assemble import Setting, merge
-from aligntune.config.sections.dataset import is_data, written_data
 from aligntune.config.environment import escape, from_secret
+from aligntune.config.sections.dataset import is_data, written_data
+from aligntune.evaluation.switches import SWITCHES
 from aligntune.plan.plan import Plan, Value, leaves
 from aligntune.redact import REDACTED, redact, secret_paths
 
@@ -49,13 +50,21 @@ def resolved_values(plan: Plan) -> tuple[dict[str, Any], list[str]]:
     settings = [
         Setting(value.path, _plain(value.value), value.origin)
         for value in plan.values
-        if value.used and not (value.value is None and defaults.get(value.path) is None)
+        if value.used
+        and not (value.value is None and defaults.get(value.path) is None)
+        and not _unset_switch(value)
     ]
     # Secret whatever their names are, because of the environment variables that they come from.
     secrets = [setting.path for setting in settings if from_secret(setting.origin)]
     tree, _ = merge(setting for setting in settings if setting.path not in secrets)
     tree["backend"] = plan.backend.name
     return _without_redacted(redact(tree)), [*secrets, *secret_paths(tree)]
+
+
+def _unset_switch(value: Value) -> bool:
+    """Whether this turns a metric on or off by default, which the rows decide too."""
+    section, _, field = value.path.partition(".")
+    return section == "evaluation" and field in SWITCHES and value.origin.startswith("default")
 
 
 def _without_redacted(value: Any) -> Any:
