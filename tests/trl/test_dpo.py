@@ -347,6 +347,12 @@ def test_prompts_stand_behind_examples(make: Make, folder: Path, tmp_path: Path)
     asked = preference_rows(6, seed=1)[0]["prompt"]
     trainer = make(**held, dpo_eval_enabled=True, dpo_eval_max_samples=1)
     trainer.setup()
+    fewer = make(**held, dpo_eval_enabled=True, dpo_zero_shot_max_samples=2)
+    fewer.setup()
+    assert {name: len(rows) for name, rows in fewer.preferences.settings.items()} == {
+        "zero_shot": 2,
+        "few_shot": 6,
+    }
     pairs = f"{first['prompt']}{first['chosen']}\n\n{second['prompt']}{second['chosen']}"
     assert trainer.preferences.settings["zero_shot"]["prompt"][:] == [asked]
     assert trainer.preferences.settings["few_shot"]["prompt"][:] == [f"{pairs}\n\n{asked}"]
