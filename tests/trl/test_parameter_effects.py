@@ -26,8 +26,9 @@ from parameter_walk import KINDS, paths, table_of
 from transformers import AutoModelForCausalLM
 
 from aligntune import create_rl_trainer, create_sft_trainer
-from aligntune.config import load_config
+from aligntune.config import EvaluationConfig, load_config
 from aligntune.errors import ConfigError
+from aligntune.evaluation.switches import SWITCHES, switched_on
 from aligntune.hardware import Hardware
 from aligntune.plan import Plan, make_plan
 from aligntune.plan.parameters import Ours
@@ -35,7 +36,7 @@ from aligntune.plan.resolved import resolved_values
 from aligntune.run import RunDirectory
 from aligntune.testing import Hub, addition_rows, make_model, write_jsonl
 from aligntune_trl.arguments import trainer_arguments
-from aligntune_trl.backend import load_kwargs, start
+from aligntune_trl.backend import load_kwargs, load_tokenizer, start
 from aligntune_trl.batch import prompt_limit
 
 TESTS = Path(__file__).parents[1]
@@ -53,7 +54,6 @@ ELSEWHERE: dict[str, str] = {
     "datasets.*": "*/test_data*.py",
     "evaluation.dpo_*": "trl/test_dpo*.py",
     "evaluation.*": "*/test_*.py",
-    "train.stop_after_steps": "trl/test_cap.py",
     "chat_template": "trl/test_trainer.py",
     "logging.output_dir": "trl/test_trainer.py",
     "plugins.*": "core/test_plugins.py",
@@ -145,6 +145,7 @@ def common(folder: Path, tmp_path: Path) -> dict[str, Any]:
 
 def plan_of(hardware: Hardware | None = None, algorithm: str = "sft", **given: Any) -> Plan:
     settings = {"model": "m", "dataset": "d", "backend": "trl", "algorithm": algorithm, **given}
+    settings = {name: value for name, value in settings.items() if value is not None}
     return make_plan(load_config(settings, kind=KINDS[algorithm]), hardware=hardware)
 
 
@@ -248,6 +249,37 @@ def test_use_trl_chooses_the_backend() -> None:
     assert plan_of(backend="auto", use_trl=True).why == "it was asked for"
     with pytest.raises(ConfigError, match=r"`train.use_trl` says 'trl'"):
         plan_of(backend="unsloth", use_trl=True)
+
+
+@effect("train.stop_after_steps")
+def test_a_run_stops_before_its_end(common: dict[str, Any]) -> None:
+    assert len(losses(create_sft_trainer(**common, stop_after_steps=1).train())) == 1
+
+
+@effect("datasets.chat_template", "datasets.pad_token")
+def test_what_a_data_set_says_of_the_tokenizer(folder: Path) -> None:
+    given: dict[str, Any] = {"name": "d", "chat_template": "{{ messages }}", "pad_token": "a"}
+    model = {"name_or_path": str(folder / "model")}
+    plain = load_tokenizer(plan_of(model=model))
+    told = load_tokenizer(plan_of(model=model, dataset=None, datasets=[given]))
+    assert (told.chat_template, told.pad_token) == ("{{ messages }}", "a")
+    assert (plain.chat_template, plain.pad_token) != ("{{ messages }}", "a")
+
+
+@effect(
+    *(f"evaluation.{field}" for field in SWITCHES),
+    "evaluation.bertscore_model",
+    "evaluation.semantic_similarity_model",
+)
+@pytest.mark.parametrize(("field", "evaluator"), SWITCHES.items())
+def test_a_switch_of_the_evaluation_asks_for_its_evaluator(field: str, evaluator: str) -> None:
+    named = {"bertscore_model": "b", "semantic_similarity_model": "s"}
+    given = EvaluationConfig(**dict.fromkeys(SWITCHES, False) | {field: True} | named)
+    (asked,) = switched_on(given)[field]
+    assert asked.type == evaluator
+    models = {"bertscore": {"model": "b"}, "semantic_similarity": {"model": "s"}}
+    assert asked.params == models.get(evaluator, {})
+    assert list(switched_on(given)) == [field]
 
 
 @effect("train.warmup_steps", "train.warmup_ratio")

@@ -54,7 +54,7 @@ def losses(run: RunDirectory) -> list[float]:
 def test_completions_are_written_down_and_change_nothing(
     folder: Path, tmp_path: Path, adapter: bool
 ) -> None:
-    given = {"peft_enabled": adapter} | ({"lora_dropout": 0.5} if adapter else {})
+    given: dict[str, Any] = {"peft_enabled": adapter} | ({"lora_dropout": 0.5} if adapter else {})
     sampling = {"enabled": True, "interval_steps": 1, "max_new_tokens": 3, "num_samples": 2}
     plain = create_sft_trainer(**settings(folder, tmp_path / "plain", **given)).train()
     given["logging"] = {"sample_logging": sampling}
