@@ -30,7 +30,7 @@ REQUIRED = _Word("required")
 OPEN = _Word("see elsewhere")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """One row: names of a parameter of a class, or of an algorithm where no class is named."""
 

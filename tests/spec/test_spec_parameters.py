@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import pytest
@@ -77,6 +78,7 @@ def path_in(owner: type[Section], name: str) -> str | None:
     return found[0] if found else None
 
 
+@cache
 def paths_of(row: Row) -> list[str]:
     """Full path of each name of a row; a section that is a field stands for its fields."""
     if not row.of_class:
@@ -172,10 +174,15 @@ def test_every_algorithm_uses_or_refuses_every_row(table: str) -> None:
     assert [path for path in paths if TABLES[table].use(path) == FALLBACK] == []
 
 
+@cache
+def names_of_reference_page() -> set[str]:
+    page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+    return set(re.findall(r"`([\w.]+)`", page))
+
+
 @rows
 def test_the_reference_page_has_it(row: Row) -> None:
-    page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
-    there = set(re.findall(r"`([\w.]+)`", page))
+    there = names_of_reference_page()
     for path in paths_of(row):
         assert {path, path.rpartition(".")[2]} & there, path
     for name in row.names:
