@@ -141,6 +141,10 @@ def test_a_value_from_the_environment_says_so(
     assert load_config(path).origins["train.max_steps"] == (
         f"environment variable STEPS in {path}:2:1"
     )
+    other = write("run.yaml", f"{GOOD}max_steps: ${{NO_STEPS:-5}}\n")
+    assert load_config(other).origins["train.max_steps"] == (
+        f"the default of environment variable NO_STEPS in {other}:3:1"
+    )
     monkeypatch.setenv("STEPS", "many")
     (said,) = errors_of(path)
     assert said.startswith("environment variable STEPS in run.json:2:1: train.max_steps: input")

@@ -22,7 +22,7 @@ __all__ = ["escape", "from_secret", "interpolate"]
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
-_ORIGIN = re.compile(r"environment variables? ([A-Za-z0-9_, ]+?) in ")
+_ORIGIN = re.compile(r"(?:the default of )?environment variables? ([A-Za-z0-9_, ]+?) in ")
 _TYPED = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null")}
 _resolver: Any = yaml.SafeLoader("")
 
@@ -59,35 +59,45 @@ def _below(path: str, key: object) -> str:
 
 
 def _text(text: str, path: str, document: Document) -> Any:
-    names: list[str] = []
-    problems = []
     parts: list[str] = []
-    end = 0
+    names: list[str] = []
+    problems: list[str] = []
+    defaults = end = 0
     for found in _REFERENCE.finditer(text):
         parts.append(text[end : found.start()])
         end = found.end()
+        inside = _INSIDE.fullmatch(found[1]) if found[2] else None
         if found[0] == "$${":
             parts.append("${")
-            continue
-        inside = _INSIDE.fullmatch(found[1]) if found[2] else None
-        if inside is None:
+        elif inside is None:
             problems.append(f"{found[0]!r} is no reference to an environment variable")
-            continue
-        names.append(inside[1])
-        given = os.environ.get(inside[1]) or inside[2]
-        if given is None and inside[1] not in os.environ:
-            problems.append(f"the environment variable {inside[1]} is not set")
-        parts.append(given or "")
+        else:
+            name, default = inside.groups()
+            names.append(name)
+            given = os.environ.get(name)
+            if given is None and default is None:
+                problems.append(f"the environment variable {name} is not set")
+            use_default = default is not None and not given
+            defaults += use_default
+            parts.append((default if use_default else given) or "")
     if problems:
         hint = "set it, or write ${NAME:-default}; $${ stands for ${"
         place = document.place(path)
         document.problems.extend(Problem(path, what, place, hint) for what in problems)
         return text
-    if names:
-        document.variables[path] = tuple(names)
     whole = "".join([*parts, text[end:]])
-    alone = _REFERENCE.fullmatch(text)
-    return _typed(whole) if alone is not None and names else whole
+    if not names:
+        return whole
+    _note(path, names, document, only_defaults=defaults == len(names))
+    return _typed(whole) if _REFERENCE.fullmatch(text) else whole
+
+
+def _note(path: str, names: list[str], document: Document, *, only_defaults: bool) -> None:
+    """Take down what a value was made of, for its origin."""
+    said = f"environment variable{'s' * (len(names) > 1)} {', '.join(names)}"
+    document.variables[path] = f"the default of {said}" if only_defaults else said
+    if any(map(is_secret_name, names)):
+        document.secrets.add(path)
 
 
 def _typed(text: str) -> Any:

@@ -11,7 +11,6 @@ import yaml
 
 from aligntune.config.positions import json_places, yaml_places
 from aligntune.errors import ConfigError, Problem
-from aligntune.redact import is_secret_name
 
 __all__ = ["Document", "read_file", "read_text"]
 
@@ -32,8 +31,10 @@ class Document:
     places: dict[str, str]
     """Path of a value as it was written -> `file:line:column`."""
     problems: list[Problem] = field(default_factory=list)
-    variables: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Path of a value -> the environment variables that it was made of."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Path of a value -> the environment variables that it was made of, in words."""
+    secrets: set[str] = field(default_factory=set)
+    """Paths of values that were made of a secret."""
 
     def place(self, path: str) -> str:
         """Where the value at `path`, or what is around it, was written."""
@@ -45,14 +46,10 @@ class Document:
 
     def origin(self, path: str) -> str:
         """Where the value at `path` comes from; a secret in it makes all of it one."""
-        names = self.variables.get(path, ())
-        for inner, found in self.variables.items():
-            if inner.startswith(f"{path}.") and any(map(is_secret_name, found)):
-                path, names = inner, found
-        if not names:
-            return self.place(path)
-        noun = "environment variable" + "s" * (len(names) > 1)
-        return f"{noun} {', '.join(names)} in {self.place(path)}"
+        inside = (secret for secret in self.secrets if secret.startswith(f"{path}."))
+        path = min(inside, default=path)
+        said = self.variables.get(path)
+        return self.place(path) if said is None else f"{said} in {self.place(path)}"
 
 
 def read_file(path: str | Path) -> Document:
