@@ -48,6 +48,9 @@ train:
   seed: {seed}
 evaluation:
   evaluators: [accuracy]
+  compute_perplexity: false
+  compute_rouge: false
+  compute_bleu: false
   before_training: true
   batch_size: 256
   max_new_tokens: 6
