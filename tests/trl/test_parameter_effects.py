@@ -273,8 +273,9 @@ def test_what_a_data_set_says_of_the_tokenizer(folder: Path) -> None:
 )
 @pytest.mark.parametrize(("field", "evaluator"), SWITCHES.items())
 def test_a_switch_of_the_evaluation_asks_for_its_evaluator(field: str, evaluator: str) -> None:
-    named = {"bertscore_model": "b", "semantic_similarity_model": "s"}
-    given = EvaluationConfig(**dict.fromkeys(SWITCHES, False) | {field: True} | named)
+    named: dict[str, Any] = {"bertscore_model": "b", "semantic_similarity_model": "s"}
+    settings: dict[str, Any] = dict.fromkeys(SWITCHES, False) | {field: True} | named
+    given = EvaluationConfig(**settings)
     (asked,) = switched_on(given)[field]
     assert asked.type == evaluator
     models = {"bertscore": {"model": "b"}, "semantic_similarity": {"model": "s"}}

@@ -335,7 +335,8 @@ class TRLTrainer(TrainerBase):
         """
         trainer = self.setup()
         model = trainer.accelerator.unwrap_model(trainer.model)
-        return hub.push(model, self.tokenizer, repo_id, token=token, private=private)
+        with library_bars(shown=not self.config.logging.disable_tqdm):
+            return hub.push(model, self.tokenizer, repo_id, token=token, private=private)
 
 
 def _said(metric: Metric) -> str:
