@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
 from aligntune.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,12 +23,22 @@ logger = logging.getLogger("aligntune")
 def prompt_ids(
     tokenizer: PreTrainedTokenizerBase, prompt: Any, template_arguments: Mapping[str, Any]
 ) -> list[int]:
-    """The tokens of a prompt (a string, or chat messages) as the model is given it."""
+    """The tokens of a prompt (a string, or chat messages) as the model is given it.
+
+    Raises:
+        DataError: if the chat template refuses the messages; gives its reason.
+    """
     if isinstance(prompt, str):
         return list(tokenizer(prompt)["input_ids"])
-    encoded: Any = tokenizer.apply_chat_template(
-        prompt, add_generation_prompt=True, return_dict=True, **template_arguments
-    )
+    try:
+        encoded: Any = tokenizer.apply_chat_template(
+            prompt, add_generation_prompt=True, return_dict=True, **template_arguments
+        )
+    except TemplateError as error:
+        roles = ", ".join(turn["role"] for turn in prompt)
+        raise DataError(
+            f"the chat template refuses a prompt with the turns {roles}: {error}"
+        ) from error
     return list(encoded["input_ids"])
 
 
