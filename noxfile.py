@@ -174,9 +174,11 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time runs side by side with hand-written TRL scripts."""
+    """Time runs side by side with hand-written TRL scripts, and streams with datasets.map."""
     install(session, editable=EVERYTHING_BUT_UNSLOTH)
     session.run("python", "benchmarks/run.py", *session.posargs)
+    if not session.posargs:
+        session.run("python", "benchmarks/stream.py")
 
 
 @nox.session(reuse_venv=False)

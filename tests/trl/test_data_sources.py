@@ -200,7 +200,7 @@ def test_an_object_is_passed_in_every_form_and_not_read_back() -> None:
         for form in forms
     }
     assert len(written) == 1
-    with pytest.raises(ConfigError, match="pass the object again") as caught:
+    with pytest.raises(ConfigError, match="pass it again") as caught:
         ConfigLoader.load_from_dict(yaml.safe_load(written.pop()))
     assert "<Dataset of 6 rows, passed as an object>" in str(caught.value)
     assert len(caught.value.problems) == 1

@@ -122,8 +122,8 @@ class DatasetConfig(Section):
             return fspath(value)
         if isinstance(value, str) and value.startswith("<") and value.endswith(_PASSED[3:]):
             raise ValueError(
-                f"the run had a data set that is no file: {value}; pass the object again, or give "
-                "a file or hub name"
+                "a data set that was passed as an object is in no file: pass it again, or give a "
+                "file or hub name"
             )
         if is_data(value) or (isinstance(value, str) and value.strip()):
             return value
