@@ -14,7 +14,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from aligntune import create_rl_trainer, create_sft_trainer
 from aligntune.config import load_config
-from aligntune.errors import ConfigError, DataError
+from aligntune.errors import ConfigError, DataError, RewardError
 from aligntune.plan import make_plan
 from aligntune.testing import (
     addition_rows,
@@ -123,7 +123,11 @@ def test_what_cannot_be_is_refused_in_the_plan(settings: dict[str, Any], says: s
     assert says in str(caught.value)
 
 
-REFUSED_DATA = [
+def broken(text: str, **columns: Any) -> float:
+    raise RuntimeError("no score today")
+
+
+REFUSED_DATA: list[tuple[Any, dict[str, Any], str]] = [
     ([{"prompt": "1+1=", "chosen": "2"}], {}, "rejected"),
     ([{"prompt": "1+1=", "rejected": "2"}], {}, "chosen"),
     (preference_rows(4), {"max_prompt_length": 3}, "all 4 prompts are longer than 3 tokens"),
@@ -134,13 +138,18 @@ REFUSED_DATA = [
     ),
     (
         preference_rows(4),
+        {"rewards": [{"type": "custom", "params": {"reward_function": broken}}]},
+        "no score today",
+    ),
+    (
+        preference_rows(4),
         {"dpo_eval_enabled": True, "dpo_few_shot_examples_text": "x" * 99},
         "raise `model.max_seq_length`",
     ),
 ]
 
 
-@pytest.mark.parametrize(("rows", "settings", "says"), REFUSED_DATA, ids=range(5))
+@pytest.mark.parametrize(("rows", "settings", "says"), REFUSED_DATA, ids=range(6))
 def test_data_that_cannot_be_trained_on_are_refused_before_the_model_loads(
     make: Make, tmp_path: Path, rows: Any, settings: dict[str, Any], says: str
 ) -> None:
@@ -148,7 +157,7 @@ def test_data_that_cannot_be_trained_on_are_refused_before_the_model_loads(
     (model / "model.safetensors").unlink()
     path = str(write_jsonl(tmp_path / "rows.jsonl", rows))
     evaluated = {"eval_datasets": [path]} if "dpo_eval_enabled" in settings else {}
-    with pytest.raises(DataError) as caught:
+    with pytest.raises((DataError, RewardError)) as caught:
         make(model_name=str(model), dataset_name=path, **evaluated, **settings).train()
     assert says in str(caught.value)
 
@@ -223,7 +232,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> str:
     tokenizer = make_tokenizer()
     tokenizer.chat_template = tokenizer.pad_token = None
     end = tokenizer.eos_token_id
-    sizes = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 2}
+    sizes: dict[str, Any] = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 2}
     config = GPT2Config(vocab_size=len(tokenizer), bos_token_id=end, eos_token_id=end, **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -265,7 +274,7 @@ def test_a_run_starts_from_the_checkpoint_of_another(
     make: Make, folder: Path, tmp_path: Path
 ) -> None:
     rows = str(write_jsonl(tmp_path / "sums.jsonl", addition_rows(16)))
-    sft = create_sft_trainer(
+    sft: Any = create_sft_trainer(
         model_name=str(folder / "model"),
         dataset_name=rows,
         backend="trl",

@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def moved(folder: Path, output: Path, **settings: Any) -> Any:
     """The TRL trainer of a run, with a policy that is no longer the reference."""
-    trainer = create_rl_trainer(
+    ours: Any = create_rl_trainer(
         model_name=str(folder / "model"),
         dataset_name=str(folder / "rows.jsonl"),
         algorithm="dpo",
@@ -45,7 +45,8 @@ def moved(folder: Path, output: Path, **settings: Any) -> Any:
         max_seq_length=64,
         beta=BETA,
         **settings,
-    ).setup()
+    )
+    trainer = ours.setup()
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for weight in trainer.model.parameters():
@@ -56,7 +57,7 @@ def moved(folder: Path, output: Path, **settings: Any) -> Any:
 
 def of_tokens(model: Any, batch: dict[str, Any]) -> list[list[float]]:
     """Log-probability of each token of each completion, in float64."""
-    found = []
+    found: list[list[float]] = []
     for ids, mask in zip(batch["input_ids"], batch["completion_mask"], strict=True):
         length = int(batch["attention_mask"][len(found)].sum())
         with torch.no_grad():
@@ -84,8 +85,8 @@ def measured(folder: Path, output: Path, **settings: Any) -> tuple[float, list[t
     batch = trainer.data_collator(rows)
     with torch.no_grad():
         loss = float(trainer.compute_loss(trainer.model, batch))
-    reference = AutoModelForCausalLM.from_pretrained(folder / "model", dtype="float64").eval()
-    policy = AutoModelForCausalLM.from_pretrained(folder / "model", dtype="float64").eval()
+    reference = AutoModelForCausalLM.from_pretrained(folder / "model", dtype="float64")
+    policy = AutoModelForCausalLM.from_pretrained(folder / "model", dtype="float64")
     policy.load_state_dict(trainer.model.state_dict())
     of_policy, of_reference = of_tokens(policy, batch), of_tokens(reference, batch)
     pairs = [

@@ -129,7 +129,7 @@ def test_a_gpt2_without_template_and_padding_trains_in_bfloat16(
     tokenizer = make_tokenizer()
     tokenizer.chat_template = tokenizer.pad_token = None
     end = tokenizer.eos_token_id
-    sizes = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 2}
+    sizes: dict[str, Any] = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 2}
     config = GPT2Config(vocab_size=len(tokenizer), bos_token_id=end, eos_token_id=end, **sizes)
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
     tokenizer.save_pretrained(tmp_path / "gpt2")

@@ -42,8 +42,9 @@ class PreferenceTrainer(trl.DPOTrainer):
         super().__init__(**further)
         # TRL copies an adapter that the policy brings. Here it is new, and without it the policy is
         # the reference, so that a copy would only be saved with the model.
-        if is_peft_model(self.model) and "ref" in self.model.peft_config:
-            self.model.delete_adapter("ref")
+        policy: Any = self.model
+        if is_peft_model(policy) and "ref" in policy.peft_config:
+            policy.delete_adapter("ref")
 
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, name: str) -> Any:
         """Tokenize as TRL does, cut completions, and leave out pairs without a difference."""
@@ -68,7 +69,7 @@ class PreferenceTrainer(trl.DPOTrainer):
             with _computed_anew():
                 return super()._precompute_ref_logps(dataset, name, batch_size)
         for column in ("ref_chosen_logps", "ref_rejected_logps"):
-            dataset = dataset.add_column(column, [0.0] * len(dataset))  # type: ignore[call-arg]
+            dataset = dataset.add_column(column, [0.0] * len(dataset))
         return dataset
 
     def implicit_rewards(self, pairs: Dataset) -> list[tuple[float, float]]:
@@ -102,7 +103,8 @@ class PreferenceTrainer(trl.DPOTrainer):
             logits = model(input_ids=ids, attention_mask=batch["attention_mask"]).logits
         log_probabilities = logits[:, :-1].float().log_softmax(-1)
         of_tokens = log_probabilities.gather(2, ids[:, 1:, None]).squeeze(2)
-        return (of_tokens * batch["completion_mask"][:, 1:]).sum(1)
+        summed: torch.Tensor = (of_tokens * batch["completion_mask"][:, 1:]).sum(1)
+        return summed
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def behind(examples: str | Sequence[Mapping[str, Any]], prompt: Any) -> Any:
     return [*told, *shown, *(turn for turn in prompt if turn["role"] != "system")]
 
 
-def columns_scored(rows: Dataset) -> dict[str, list[Any]]:
+def columns_scored(rows: Dataset) -> dict[str, Any]:
     """What rewards may read beside prompt and completion."""
     return {name: rows[name][:] for name in rows.column_names if name != "prompt"}
 
