@@ -205,6 +205,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("grpo", {"gspo_delta": 0.2}, UNDEFINED),
     ("grpo", {"grpo_alpha": 0.2}, "`train.cliprange`, `train.cliprange_high` and `train.ent_coef`"),
     ("grpo", {"generation_kwargs": {"min_new_token": 1}}, "did you mean 'min_new_tokens'?"),
+    ("grpo", {"generation_kwargs": {"num_return_sequences": 2}}, "set by `train.num_generations`"),
+    ("grpo", {"generation_kwargs": {"output_scores": True}}, "the trainer reads the tokens"),
+    ("sft", {"lr_scheduler": "polynomial", "learning_rate": 1e-8}, "ends at 1e-07, and begins at"),
     ("grpo", {"sync_ref_model": True}, "with a LoRA adapter the reference is the model beneath"),
     (
         "grpo",
@@ -246,6 +249,7 @@ MACHINE: list[tuple[str, dict[str, Any], str, str]] = [
         "bitsandbytes needs a GPU, and this machine has none: CPU",
         "pip install bitsandbytes",
     ),
+    ("sft", {"precision": "fp16"}, "fp16 needs a GPU, and this machine has none: CPU", ""),
     ("sft", {"use_flash_attention_2": True}, "flash_attention_2 needs a GPU", "flash-attn"),
     ("sft", {"use_liger_kernel": True}, "it needs a GPU", "pip install kernels"),
     ("sft", {"activation_offloading": True}, "it needs a GPU", ""),

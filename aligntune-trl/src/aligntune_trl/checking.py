@@ -35,6 +35,7 @@ _GENERATION = {
     "top_k": "train.top_k",
     "max_new_tokens": "train.max_completion_length",
     "max_length": "train.max_completion_length",
+    "num_return_sequences": "train.num_generations",
 }
 
 

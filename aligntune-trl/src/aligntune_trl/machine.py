@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from aligntune.enums import PrecisionType
 from aligntune.errors import Problem
 from aligntune_trl.names import LOGGERS, OPTIMIZERS
 
@@ -28,8 +29,11 @@ _PACKAGES = {
 def check_machine(config: RunConfig, hardware: Hardware) -> Iterator[Problem]:
     """What is set must work here."""
     model, train = config.model, config.train
+    # accelerate trains in float32 without a word where fp16 is asked for on a CPU.
+    half = model.precision is PrecisionType.FP16 and hardware.device == "cpu"
     wanted: list[tuple[str, str, bool, bool, str]] = [
         # field, value, whether it is asked for, whether it needs a GPU, module it needs
+        ("model.precision", "fp16", half, True, ""),
         ("model.quantization", "bitsandbytes", bool(model.quantization), True, "bitsandbytes"),
         (
             "model.attn_implementation",

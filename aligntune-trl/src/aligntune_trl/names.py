@@ -63,6 +63,7 @@ OPTIMIZERS: Mapping[str, str] = {
     "stable_adamw": "optimi",
 }
 _WITH_ARGUMENTS = ("cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay")
+_LAST_RATE = 1e-7  # where a polynomial schedule of transformers ends
 _BY_EVALUATION = ("reduce_lr_on_plateau", "greedy")
 SCHEDULERS = (
     "linear",
@@ -166,6 +167,14 @@ GENERATION = (
     "use_mtp",
     "watermarking_config",
 )
+# Those that change what `generate` returns, which a trainer could not read.
+_RETURNED = (
+    "output_attentions",
+    "output_hidden_states",
+    "output_logits",
+    "output_scores",
+    "return_dict_in_generate",
+)
 # Arguments of BitsAndBytesConfig.
 QUANTIZATION = (
     "load_in_8bit",
@@ -189,6 +198,9 @@ def check_names(config: RunConfig) -> Iterator[Problem]:
     yield from _unknown("logging.loggers", config.logging.loggers, LOGGERS)
     for name in train.generation_kwargs or {}:
         yield from _unknown(f"train.generation_kwargs.{name}", [name], GENERATION)
+        if name in _RETURNED:
+            message = "the trainer reads the tokens, and nothing else"
+            yield Problem(f"train.generation_kwargs.{name}", message, hint="leave it out")
     for name in config.model.quantization:
         yield from _unknown(f"model.quantization.{name}", [name], QUANTIZATION)
     if train.optimizer in _OF_PARTS:
@@ -197,6 +209,9 @@ def check_names(config: RunConfig) -> Iterator[Problem]:
     if train.lr_scheduler in _WITH_ARGUMENTS:
         message = f"{train.lr_scheduler!r} needs arguments, which have no field"
         yield Problem("train.lr_scheduler", message, hint="use another one, such as cosine")
+    if train.lr_scheduler == "polynomial" and train.learning_rate <= _LAST_RATE:
+        message = f"'polynomial' ends at {_LAST_RATE:g}, and begins at {train.learning_rate:g}"
+        yield Problem("train.lr_scheduler", message, hint="raise `train.learning_rate`")
     if train.lr_scheduler in _BY_EVALUATION and train.eval_strategy == "no":
         message = f"{train.lr_scheduler!r} goes by evaluations, and there are none"
         yield Problem("train.lr_scheduler", message, hint="set `eval_datasets`")
