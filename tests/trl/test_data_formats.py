@@ -264,6 +264,7 @@ SCRIPTS = str.maketrans(
         "O": "\u202eעל",
         "G": "\ufeff",
         "k": "к",
+        "d": "ð",
     }
 )
 LONG = str.maketrans(dict.fromkeys(".?", " word" * 10_000 + "."))
@@ -375,6 +376,8 @@ def test_preferences_without_a_preference_are_left_out() -> None:
     assert "the rejected has nothing behind the shared prompt: 1" in message
     assert "chosen and rejected share no prompt: 1" in message
     assert "the chosen does not end with a turn of the assistant: 1" in message
+    apart = {"chosen": HH + " So.", "rejected": HH.replace("Hi", "Hello") + " So."}
+    assert "chosen and rejected share no prompt: 1" in said("preference", [apart])
 
 
 def test_labels() -> None:

@@ -43,6 +43,8 @@ def _implicit(values: Values) -> dict[str, Any]:
     end = shared.rfind(ASSISTANT)
     if end >= 0:
         end += len(ASSISTANT)
+    elif ASSISTANT in chosen and ASSISTANT in rejected:
+        end = 0  # conversations that differ from the first question on
     else:  # behind the last whole word that they share; the space belongs to what follows
         whole = shared if shared[-1:].isspace() else re.sub(r"\S+\Z", "", shared)
         end = len(whole.rstrip())
