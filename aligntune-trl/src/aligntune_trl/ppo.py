@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.errors import ConfigError, Problem
 from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
-from aligntune_trl.callbacks import SamplesCallback
+from aligntune_trl.callbacks import SamplesCallback, ScorerCallback
 from aligntune_trl.critic import check_value_model, load_value_model
 from aligntune_trl.grpo import GRPOTrainer
 
@@ -53,7 +53,11 @@ class PPOTrainer(GRPOTrainer):
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
             processing_class=policy.tokenizer,
             peft_config=policy.peft,
-            callbacks=[*callbacks, SamplesCallback(self.run, self.scorer)],
+            callbacks=[
+                *callbacks,
+                SamplesCallback(self.run, self.scorer),
+                ScorerCallback(self.scorer),
+            ],
         )
 
     def _loop_arguments(self, arguments: dict[str, Any]) -> Any:
