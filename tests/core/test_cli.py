@@ -48,7 +48,7 @@ def test_plugins_and_rewards_as_json_and_as_tables(run: Run, toy: Plugins, make_
         "reason": "",
         "provides": {
             "backend": ["absent", "fast", "slow"],
-            "algorithm": ["toy-rl", "toy-sft"],
+            "algorithm": ["toy-blamed", "toy-praised", "toy-rl", "toy-sft"],
             "reward": ["praise"],
             "evaluator": ["mood"],
         },

@@ -230,7 +230,7 @@ def test_a_token_stands_in_no_message_and_no_plan(value: Any, toy: Plugins, tmp_
 
 
 def test_a_resolved_file_means_what_it_says(toy: Plugins, tmp_path: Path) -> None:
-    texts = ["${HOME}", "$${HOME}", "$$", "${", "{{ x }} $5"]
+    texts = ["${HOME}", "$${HOME}", "$$", "${", "{{ x }} $5", "a\x85b\u2028c"]
     plan = make_plan(load_config({**TOY, "model_init_kwargs": {"texts": texts}}))
     again = ConfigLoader.load_from_yaml(save_resolved(plan, tmp_path / "r.yaml"))
     assert again.model.model_init_kwargs == {"texts": texts}

@@ -110,7 +110,11 @@ def ends_well(load: Callable[[], Any]) -> None:
 
 @pytest.mark.usefixtures("no_plugins")
 @some
-@given(st.dictionaries(KEYS | SCALARS, ANY, max_size=5), st.dictionaries(KEYS, ANY), st.booleans())
+@given(
+    st.dictionaries(KEYS | SCALARS, ANY, max_size=4),
+    st.dictionaries(KEYS, ANY, max_size=3),
+    st.booleans(),
+)
 def test_any_mapping(data: dict[Any, Any], more: dict[str, Any], good: bool) -> None:
     ends_well(lambda: load_config({**GOOD, **data} if good else data))
     ends_well(lambda: load_config(GOOD, overrides=collect(more, "flag")))
@@ -209,8 +213,10 @@ def test_a_resolved_configuration_is_a_fixed_point(
     toy: Plugins, tmp_path: Path, data: dict[str, Any], algorithm: str
 ) -> None:
     rewards = {"rewards": ["praise"]} if algorithm == "toy-rl" else {}
+    # A named backend: looking for the best one asks for the versions of what is installed.
+    data |= {"algorithm": algorithm, "backend": "slow", "batch_size": 2, **rewards}
     try:
-        plan = make_plan(load_config({**data, "algorithm": algorithm, "batch_size": 2, **rewards}))
+        plan = make_plan(load_config(data))
     except AlignTuneError:
         assume(False)
     first = resolved_yaml(plan)

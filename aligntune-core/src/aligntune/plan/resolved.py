@@ -86,7 +86,24 @@ def resolved_yaml(plan: Plan) -> str:
     head = "# Every value that this run uses. Run it again with: aligntune train <this file>\n"
     if secrets:
         head += f"# Left out as secrets: {', '.join(secrets)}\n"
-    return head + yaml.safe_dump(_escaped(values), sort_keys=False, allow_unicode=True, width=100)
+    return head + yaml.dump(
+        _escaped(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text with the line breaks of Unicode, which PyYAML writes so that they read as blanks.
+
+    A chat template or a system prompt may hold one.
+    """
+
+
+def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if any(character in text for character in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represented)
 
 
 def _escaped(value: Any) -> Any:
