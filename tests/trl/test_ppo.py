@@ -36,30 +36,28 @@ def digits(text: str, **columns: Any) -> float:
 @pytest.fixture
 def make(folder: Path, tmp_path: Path) -> Callable[..., Any]:
     def to(**settings: Any) -> Any:
-        return create_rl_trainer(
-            **{
-                "model_name": str(folder / "model"),
-                "dataset_name": str(folder / "rows.jsonl"),
-                "algorithm": "ppo",
-                "backend": "trl",
-                "output_dir": str(tmp_path / "run"),
-                "max_steps": 4,
-                "batch_size": ROLLOUT,
-                "num_ppo_epochs": EPOCHS,
-                "learning_rate": 1e-2,
-                "lr_scheduler": "constant",
-                "temperature": TEMPERATURE,
-                "max_completion_length": 5,
-                "peft_enabled": False,
-                "precision": "fp32",
-                "logging_steps": 1,
-                "save_interval": EPOCHS,
-                "loggers": "none",
-                "seed": 3,
-                "rewards": [{"type": "custom", "params": {"reward_function": digits}}],
-            }
-            | settings
-        )
+        given: dict[str, Any] = {
+            "model_name": str(folder / "model"),
+            "dataset_name": str(folder / "rows.jsonl"),
+            "algorithm": "ppo",
+            "backend": "trl",
+            "output_dir": str(tmp_path / "run"),
+            "max_steps": 4,
+            "batch_size": ROLLOUT,
+            "num_ppo_epochs": EPOCHS,
+            "learning_rate": 1e-2,
+            "lr_scheduler": "constant",
+            "temperature": TEMPERATURE,
+            "max_completion_length": 5,
+            "peft_enabled": False,
+            "precision": "fp32",
+            "logging_steps": 1,
+            "save_interval": EPOCHS,
+            "loggers": "none",
+            "seed": 3,
+            "rewards": [{"type": "custom", "params": {"reward_function": digits}}],
+        }
+        return create_rl_trainer(**given | settings)
 
     return to
 
@@ -374,3 +372,21 @@ def test_a_dropout_that_somebody_set_stays(make: Callable[..., Any]) -> None:
 
     assert 0.1 in dropouts(lora_dropout=0.1)
     assert dropouts() <= {0.0}
+
+
+def test_equal_rewards_are_logged_too(make: Callable[..., Any]) -> None:
+    reward = {"type": "custom", "params": {"reward_function": lambda text, **columns: 1.0}}
+    trainer = make(rewards=[reward], missing_eos_penalty=0.0, kl_coef=0.0)
+    lines = logged(trainer.train())
+    assert lines[0]["returns"] == pytest.approx(1.0, abs=0.2)
+    assert all("kl" not in line for line in lines)
+    assert trainer.evaluate()["train_reward"] == 1.0
+
+
+def test_evaluating_without_evaluation_data_says_what_it_is_of(
+    make: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = make(per_device_eval_batch_size=8).evaluate()
+    assert "what is measured is the training data" in caplog.text
+    assert {"train_loss", "train_reward", "train_kl", "train_returns"} <= set(found)
+    assert all(name.startswith("train_") for name in found)

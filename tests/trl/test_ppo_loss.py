@@ -25,10 +25,8 @@ def tensor(array: Any) -> torch.Tensor:
     return torch.tensor(np.asarray(array), dtype=torch.float32)
 
 
-def same(found: torch.Tensor, expected: Any, **tolerance: float) -> None:
-    np.testing.assert_allclose(
-        found.numpy(), expected, **({"rtol": 1e-6, "atol": 1e-6} | tolerance)
-    )
+def same(found: torch.Tensor, expected: Any) -> None:
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
 def tokens() -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from aligntune import create_sft_trainer
 from aligntune.core.trainer_base import SFTTrainerBase, TrainerBase
-from aligntune.errors import ConfigError, RunError
+from aligntune.errors import RunError
 from aligntune.testing import addition_rows, make_model, write_jsonl
 
 TOKEN = "hf_" + "a" * 34
@@ -57,9 +57,13 @@ def test_evaluate_gives_the_loss_and_the_evaluators(settings: dict[str, Any]) ->
     assert found["eval_perplexity"] > 1
 
 
-def test_evaluate_without_data_says_what_to_set(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="set `eval_datasets"):
-        create_sft_trainer(**settings).evaluate()
+def test_evaluate_without_data_measures_the_training_data_and_says_so(
+    settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = create_sft_trainer(**settings).evaluate()
+    assert "what is measured is the training data" in caplog.text
+    assert found["train_loss"] > 0
+    assert all(name.startswith("train_") for name in found)
 
 
 def test_predict_completes_as_the_model_alone_would(settings: dict[str, Any]) -> None:

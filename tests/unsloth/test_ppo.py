@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,10 @@ from aligntune.testing import addition_rows, make_model, write_jsonl
 
 COMPARED = ("loss", "policy_loss", "value_loss", "grad_norm", "entropy", "reward", "kl", "returns")
 LORA: dict[str, Any] = {"lora_rank": 4, "target_modules": ["q_proj", "v_proj"]}
+MARKS = """
+def digits(text, **columns):
+    return sum(character.isascii() and character.isalnum() for character in text) / 4
+"""
 PLAIN = """
 import json, sys
 from aligntune import create_rl_trainer
@@ -27,7 +32,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ppo")
     make_model(folder / "model", initializer_range=0.2)
     write_jsonl(folder / "rows.jsonl", addition_rows(32))
+    (folder / "ppo_marks.py").write_text(MARKS)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def marks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reward can be imported, here and in a child process."""
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 def settings(folder: Path, backend: str, *, adapter: bool = False, **more: Any) -> dict[str, Any]:
@@ -49,7 +62,7 @@ def settings(folder: Path, backend: str, *, adapter: bool = False, **more: Any) 
         "logging_steps": 1,
         "save_interval": 2,
         "loggers": "none",
-        "rewards": ["length"],
+        "rewards": [{"type": "custom", "params": {"reward_function": "ppo_marks:digits"}}],
         **(LORA if adapter else {}),
         **more,
     }
@@ -68,8 +81,9 @@ def test_unsloth_has_the_losses_of_plain_trl(folder: Path, adapter: bool) -> Non
     expected = logged(Path(plain["output_dir"]) / "metrics.jsonl")
     found = logged(run.metrics)
     assert len(expected) == 4
-    # Rounding may sample another token once the policy has moved, so the first rollout is compared.
-    for ours, theirs in zip(found[:2], expected[:2], strict=True):
+    if adapter:  # Unsloth draws the adapter's random start otherwise; at first it changes nothing
+        found, expected = ([{**lines[0], "grad_norm": 0.0}] for lines in (found, expected))
+    for ours, theirs in zip(found, expected, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4, rel=1e-4)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -274,11 +274,20 @@ class TRLTrainer(TrainerBase):
             logger.info("%s training: %s", when, _said(metric))
 
     def evaluate(self) -> dict[str, float]:
-        """The trainer's own evaluation (such as `eval_loss`) and the configured evaluators."""
+        """The trainer's own evaluation (such as `eval_loss`) and the configured evaluators.
+
+        Without evaluation data it is of the rows that are trained on, and every name begins with
+        `train_`: none of these numbers is of rows that were held out.
+        """
         trainer = self.setup()
         if self.eval_data is None:
-            raise ConfigError("there is no evaluation data: set `eval_datasets: [{name: ...}]`")
-        own = {name: float(value) for name, value in trainer.evaluate().items()}
+            logger.warning("no evaluation data is set: what is measured is the training data")
+            seen: Any = trainer.train_dataset
+            found = _numbers(trainer.evaluate(seen, metric_key_prefix="train"))
+            # Trainers put `eval_` before metrics of their own, whatever the prefix.
+            bare = {n.removeprefix("train_").removeprefix("eval_"): found[n] for n in found}
+            return {f"train_{name}": value for name, value in bare.items()}
+        own = _numbers(trainer.evaluate())
         if self._measurements is None:
             return own
         model = trainer.accelerator.unwrap_model(trainer.model)
@@ -337,6 +346,11 @@ class TRLTrainer(TrainerBase):
         model = trainer.accelerator.unwrap_model(trainer.model)
         with library_bars(shown=not self.config.logging.disable_tqdm):
             return hub.push(model, self.tokenizer, repo_id, token=token, private=private)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Without those that TRL has no number for, such as the deviation of one reward."""
+    return {name: float(value) for name, value in metrics.items() if value is not None}
 
 
 def _said(metric: Metric) -> str:

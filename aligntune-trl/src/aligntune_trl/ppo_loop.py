@@ -9,6 +9,7 @@ rollout, then `compute_loss`, the update.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -271,4 +272,6 @@ class PPOLoop(trl.GRPOTrainer):
 
     def _log(self, name: str, value: Tensor) -> None:
         value = value.detach().to(self.accelerator.device)
-        self._metrics[self._mode][name].append(self.accelerator.gather(value).mean().item())
+        mean = self.accelerator.gather(value).mean().item()
+        if not math.isnan(mean):  # equal returns have no variance to explain
+            self._metrics[self._mode][name].append(mean)
