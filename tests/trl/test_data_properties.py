@@ -73,6 +73,7 @@ contents = (
 @few
 @given(st.sampled_from(ENDINGS), contents, st.booleans(), st.booleans())
 @example(".jsonl", b'{"a": "\xff"}', False, False)
+@example(".json", b"null", False, False)
 @example(".csv", b'a,b\n"', False, True)
 @example(".json", b"[" * 2000, False, False)
 @example(".parquet", b"PAR1\x00\x00\x00\x00PAR1", False, False)

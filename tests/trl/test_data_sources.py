@@ -212,6 +212,8 @@ BROKEN: list[tuple[str, bytes, str]] = [
     ("a.jsonl", b'{"a": "x"}\n"b"\n', "a.jsonl:2: expected a JSON object, found a str"),
     ("a.json", b'[{"a": "x"},\n {"a" "y"}]', "a.json:2:7: this is not JSON"),
     ("a.json", b'{"a": "x"}\n{"a"}\n', "a.json:2:5: this is not JSON"),
+    ("a.jsonl", b'\n null\n{"a": 1}\n', "a.jsonl:1: expected a JSON object, found null"),
+    ("a.json", b'[null, {"a": 1}]', "a.json:1: expected a JSON object, found null"),
     ("a.json", b'"text"', "a.json:1: expected a JSON object, found a str"),
     ("a.csv", b"a,b\n1,2\n1,2,3\n", "a.csv:3: Expected 2 fields in line 3, saw 3"),
     ("a.csv", b"a,b\n\xff,2\n", "a.csv:2:1: this is not UTF-8"),

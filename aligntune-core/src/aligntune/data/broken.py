@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 from aligntune.data.files import ending_of, kind_of
 
-__all__ = ["broken_place"]
+__all__ = ["broken_place", "null_first"]
 
 _TEXT = (".jsonl", ".json", ".csv", ".tsv", ".txt")
 
@@ -34,6 +34,19 @@ def broken_place(files: Iterable[Path], said: str) -> str | None:
     line = re.search(r"in line (\d+), (saw \d+)", said) or re.search(r"at row (\d+)()", said)
     if line is not None and len(texts) == 1 and kind_of(texts[0]) == "csv":
         return f"{texts[0]}:{line[1]}: {said.rpartition('error: ')[2].strip()}"
+    return None
+
+
+def null_first(files: Iterable[Path]) -> str | None:
+    """`file:1: what is wrong there`, of the first JSON file that begins with null, or None.
+
+    The reader of Arrow (pyarrow 26) does not raise for it: it ends the process.
+    """
+    for file in files:
+        if kind_of(file) == "json":
+            with _open(file) as begin:
+                if re.match(rb"(?:\xef\xbb\xbf)?\s*\[?\s*null", begin.read(1 << 16)):
+                    return f"{file}:1: expected a JSON object, found null"
     return None
 
 

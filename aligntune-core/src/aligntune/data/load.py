@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligntune.config import DatasetConfig
-from aligntune.data.broken import broken_place
+from aligntune.data.broken import broken_place, null_first
 from aligntune.data.files import KINDS, Local, find_local
 from aligntune.data.hub import current_name, hub_error, subset_error
 from aligntune.data.splits import check_split, split_of
@@ -78,6 +78,8 @@ class _Source:
         if local is not None and local.ending == ".tsv":
             more["sep"] = "\t"
         with self.errors():
+            if local is not None and (wrong := null_first(local.files)) is not None:
+                raise DataError(wrong)
             if local is None:
                 return datasets.load_dataset_builder(
                     current_name(config.name), config.subset, revision=config.revision
