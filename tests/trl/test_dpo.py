@@ -260,14 +260,17 @@ def test_an_adapter_sits_where_the_architecture_has_its_attention(
     assert saved["target_modules"] == ["c_attn"]
 
 
-def test_what_was_computed_for_another_run_is_not_taken_for_this_one(make: Make) -> None:
-    computed = {"precompute_ref_log_probs": True, "peft_enabled": False}
+def test_what_was_computed_for_another_run_is_not_taken_for_this_one(
+    make: Make, tmp_path: Path
+) -> None:
+    rows = [{"prompt": f"{n}:", "chosen": "a long answer", "rejected": "no"} for n in range(4)]
+    path = str(write_jsonl(tmp_path / "rows.jsonl", rows))
+    computed = {"dataset_name": path, "precompute_ref_log_probs": True, "peft_enabled": False}
     make(**computed).setup()
-    shorter = make(**computed, max_seq_length=6).setup()
-    batch = shorter.data_collator([shorter.train_dataset[i] for i in range(4)])
-    again = shorter._log_probabilities(shorter.model, batch)
-    stored = [*batch["ref_chosen_logps"], *batch["ref_rejected_logps"]]
-    assert again.tolist() == pytest.approx([float(value) for value in stored], abs=1e-5)
+    other = make(**computed, ld_alpha=0.0).setup()
+    batch = other.data_collator([other.train_dataset[i] for i in range(4)])
+    again, _ = other.compute_ref_log_probs(other.model, batch)
+    assert batch["ref_chosen_logps"].tolist() == pytest.approx(again.tolist(), abs=1e-5)
 
 
 def test_a_run_starts_from_the_checkpoint_of_another(
