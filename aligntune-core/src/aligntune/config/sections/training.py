@@ -154,7 +154,7 @@ class TrainingConfig(Section):
     kl_coef: float = setting(0.1, ge=0, aliases=("grpo_beta",))
     """Weight of the KL divergence to the reference model; 0 needs no reference model."""
     whiten_rewards: bool = setting(False)
-    """PPO: shift and scale the rewards of a batch to mean 0 and variance 1."""
+    """PPO: scale the rewards of a rollout's tokens to variance 1; their mean stays."""
     kl_estimator: Literal["k1", "k2", "k3"] = setting("k1")
     """PPO: estimator of the KL divergence (Schulman 2020): k1 = log r, k2 = (log r)^2 / 2, k3."""
     target_kl: float | None = setting(None, gt=0)
