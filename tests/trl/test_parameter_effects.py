@@ -180,7 +180,7 @@ def test_precision(given: dict[str, Any], bf16: bool, fp16: bool, dtype: str) ->
     assert (found["bf16"], found["fp16"]) == (bf16, fp16)
     assert load_kwargs(plan)["dtype"] == dtype
     assert (plan.config.train.bf16, plan.config.train.fp16) == (bf16, fp16)
-    again = make_plan(load_config(resolved_values(plan)[0]), hardware=Hardware())
+    again = make_plan(load_config(resolved_values(plan)[0]))
     assert again.config.model.precision is plan.config.model.precision
 
 

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from aligntune import create_rl_trainer, create_sft_trainer
+from aligntune.errors import ConfigError
 from aligntune.run import RunDirectory
 from aligntune.testing import addition_rows, make_model, write_jsonl
 
@@ -76,3 +77,9 @@ def test_the_policy_starts_from_the_checkpoint(folder: Path, tmp_path: Path) -> 
     found = trainer.setup().model.state_dict()
     expected = AutoModelForCausalLM.from_pretrained(folder / "other").state_dict()
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+
+
+def test_what_unsloth_would_turn_off_is_refused(folder: Path, tmp_path: Path) -> None:
+    trainer = create_sft_trainer(**settings(folder, tmp_path / "run", packing=True))
+    with pytest.raises(ConfigError, match=r"train\.packing: True, and unsloth made it False"):
+        trainer.train()

@@ -6,13 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from aligntune.enums import PrecisionType
+from aligntune.errors import ConfigError, Problem
 from aligntune.plan.parameters import To
 
 if TYPE_CHECKING:
     from aligntune.plan import Plan
     from aligntune.run import RunDirectory
 
-__all__ = ["argument_values", "build_config", "trainer_arguments"]
+__all__ = ["argument_values", "build_config", "check_arguments", "trainer_arguments"]
 
 
 def argument_values(plan: Plan, owner: str) -> dict[str, Any]:
@@ -44,6 +45,37 @@ def build_config(config_class: Any, arguments: dict[str, Any]) -> Any:
         for name, value in arguments.items()
     }
     return config_class(**named)
+
+
+def check_arguments(plan: Plan, config: Any) -> None:
+    """Refuse to go on where a library underneath changed what somebody set, as Unsloth does.
+
+    Args:
+        plan: what was set.
+        config: the configuration of the trainer, once that was made.
+
+    Raises:
+        ConfigError: names every setting, and what became of it.
+    """
+    there, problems = {field.name for field in dataclasses.fields(config)}, []
+    for value in plan.values:
+        use = plan.table.use(value.path)
+        if not isinstance(use, To) or not value.used or value.path not in plan.config.origins:
+            continue
+        renamed = _RENAMED.get(use.argument)
+        name = renamed if renamed in there else use.argument
+        asked = value.value if use.convert is None else use.convert(value.value)
+        asked = getattr(asked, "value", asked)
+        if name not in there or not isinstance(asked, (bool, int, float, str)):
+            continue
+        found = getattr(config, name)
+        found = getattr(found, "value", found)
+        if found != asked:
+            message = f"{asked}, and {plan.backend.name} made it {found}: it cannot do that here"
+            where = plan.config.origins[value.path]
+            problems.append(Problem(value.path, message, where, "leave it out"))
+    if problems:
+        raise ConfigError(problems)
 
 
 def _library_log_level(level: str) -> str:

@@ -26,7 +26,7 @@ from aligntune.run import RunDirectory
 from aligntune.run.recorded import recorded
 from aligntune.run.starting import refuse_another_run, refuse_inputs_inside
 from aligntune_trl import hub
-from aligntune_trl.arguments import trainer_arguments
+from aligntune_trl.arguments import check_arguments, trainer_arguments
 from aligntune_trl.backend import Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
 from aligntune_trl.callbacks import (
@@ -136,6 +136,7 @@ class TRLTrainer(TrainerBase):
             raise model_error(self.plan, error) from error
         except SETUP_ERRORS as error:
             raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
+        check_arguments(self.plan, trainer.args)
         # The model is loaded, and the arguments are written into every checkpoint and log.
         written: Any = trainer.args
         written.model_init_kwargs = redact(written.model_init_kwargs)
@@ -282,10 +283,10 @@ class TRLTrainer(TrainerBase):
         trainer = self.setup()
         if self.eval_data is None:
             logger.warning("no evaluation data is set: what is measured is the training data")
-            seen: Any = trainer.train_dataset
-            found = _numbers(trainer.evaluate(seen, metric_key_prefix="train"))
+            rows: Any = trainer.train_dataset
+            seen = _numbers(trainer.evaluate(rows, metric_key_prefix="train"))
             # Trainers put `eval_` before metrics of their own, whatever the prefix.
-            bare = {n.removeprefix("train_").removeprefix("eval_"): found[n] for n in found}
+            bare = {n.removeprefix("train_").removeprefix("eval_"): seen[n] for n in seen}
             return {f"train_{name}": value for name, value in bare.items()}
         own = _numbers(trainer.evaluate())
         if self._measurements is None:
