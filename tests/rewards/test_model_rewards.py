@@ -109,6 +109,16 @@ def test_a_chat_template_is_used_where_there_is_one(chat_reward_model: str) -> N
     assert reward.compute_batch(plain) == pytest.approx(wanted, abs=1e-5)
 
 
+def test_an_empty_text_is_read_as_the_end_where_a_tokenizer_adds_nothing(
+    chat_reward_model: str,
+) -> None:
+    reward = RewardModelReward(chat_reward_model, inputs="completion")
+    assert reward.loaded.tokenizer("")["input_ids"] == []
+    empty, end = reward.compute_batch(RewardBatch(["", "<|end|>"]))
+    assert empty == end
+    assert math.isfinite(float(empty or 0))
+
+
 def test_what_is_too_long_loses_its_beginning_and_is_counted(
     bag: Make, caplog: pytest.LogCaptureFixture
 ) -> None:

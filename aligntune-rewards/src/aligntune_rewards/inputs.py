@@ -73,7 +73,22 @@ def encoded(
         )
         for index, encoding in zip(long, _listed(cut, len(long)), strict=True):
             whole[index] = encoding
-    return whole
+    return [
+        encoding if encoding["input_ids"] else _blank(tokenizer, encoding) for encoding in whole
+    ]
+
+
+def _blank(tokenizer: Any, encoding: Encoding) -> Encoding:
+    """One token for a text of none, where the tokenizer adds none of its own.
+
+    Raises:
+        ValueError: if it has neither an end-of-sequence nor a padding token.
+    """
+    ids = (tokenizer.eos_token_id, tokenizer.pad_token_id)
+    token = next((i for i in ids if i is not None), None)
+    if token is None:
+        raise ValueError("a text is empty, and the tokenizer has no token that stands for nothing")
+    return {name: [0] for name in encoding} | {"input_ids": [token], "attention_mask": [1]}
 
 
 def _texts(batch: RewardBatch, tokenizer: Any, form: Form) -> tuple[list[str], list[str] | None]:

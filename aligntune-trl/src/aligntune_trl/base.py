@@ -219,8 +219,8 @@ class TRLTrainer(TrainerBase):
                 self._training = False
                 self._progress.close()
                 self._record_data()
+            self.save_model()  # first, so that no evaluator can lose it
             self.measure("after")
-            self.save_model()
             if self.config.logging.push_to_hub:
                 address = self.push_to_hub(self._repository, token=self._hub_token)
                 logger.info("the model is at %s", address)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.data import LeaveOut, follow, load_rows, prepare
 from aligntune.preview import Preview, PreviewRow, Sequence
-from aligntune_trl.backend import load_tokenizer
+from aligntune_trl.backend import load_tokenizer, start
 from aligntune_trl.generation import prompt_ids
 from aligntune_trl.preview_rows import Seen, stop_ids
 
@@ -40,7 +40,7 @@ def make_preview(ours: TRLTrainer, rows: int, lengths: int) -> Preview:
     return Preview(
         algorithm=ours.plan.algorithm.name,
         backend=ours.plan.backend.name,
-        model=ours.config.model.name_or_path,
+        model=start(ours.plan),
         rows=shown,
         lengths=[length for one in seen for length in one.lengths],
         limit=ours.length_limit,

@@ -20,7 +20,7 @@ from aligntune.errors import DataError
 from aligntune.preview import Sequence, Token
 from aligntune.run import RunDirectory
 from aligntune_trl.arguments import trainer_arguments
-from aligntune_trl.backend import Policy
+from aligntune_trl.backend import Policy, start
 from aligntune_trl.bars import library_bars
 from aligntune_trl.generation import prompt_ids
 
@@ -74,11 +74,9 @@ def stop_ids(ours: TRLTrainer) -> set[int]:
     """The tokens at which generation with this model ends."""
     from transformers import GenerationConfig
 
-    model = ours.config.model
+    revision = ours.config.model.revision or "main"
     try:
-        said = GenerationConfig.from_pretrained(
-            model.name_or_path, revision=model.revision or "main"
-        ).eos_token_id
+        said = GenerationConfig.from_pretrained(start(ours.plan), revision=revision).eos_token_id
     except OSError:  # the model brings none; the tokenizer's token is what ends a completion
         said = None
     found = {said} if isinstance(said, int) else set(said or ())
