@@ -57,6 +57,29 @@ FLAGS = [
 ]  # fmt: skip
 
 
+def polite(text: str) -> float:
+    """A reward."""
+    return float("please" in text)
+
+
+@pytest.mark.parametrize("name", ["rewards", "reward_functions"])
+def test_a_function_in_a_list_of_rewards_is_a_custom_reward(name: str) -> None:
+    entries = [polite, "length", {"type": "coherence"}, RewardConfig(type="accuracy", weight=2.0)]
+    found = load_config({"algorithm": "ppo", "model": "m", "dataset": "d", name: entries}).rewards
+    assert [entry.type for entry in found] == ["custom", "length", "coherence", "accuracy"]
+    assert found[0].params == {"reward_function": polite}
+    assert [entry.weight for entry in found] == [1.0, 1.0, 1.0, 2.0]
+
+
+def test_functions_have_weights_as_names_have_and_none_unless_given() -> None:
+    given = {"algorithm": "ppo", "model": "m", "dataset": "d", "reward_functions": [polite, "a"]}
+    found = load_config(given | {"reward_function_weights": [0.5, 2]}).rewards
+    assert [entry.weight for entry in found] == [0.5, 2.0]
+    assert found[0].params == {"reward_function": polite}
+    # A weight that nobody set contradicts no `train.reward_weights`.
+    assert all("weight" not in entry.model_fields_set for entry in load_config(given).rewards)
+
+
 def config_from(road: str, folder: Path) -> RunConfig:
     path = folder / f"config.{road.partition(' ')[0]}"
     if road.startswith("yaml"):

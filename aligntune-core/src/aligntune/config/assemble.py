@@ -139,7 +139,9 @@ def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) 
     if not isinstance(names, (list, tuple)):
         found.append(_wrong(functions, "expected a list of reward names", where))
         return
-    weights = [1.0] * len(names) if weights is None else weights
+    if weights is None:
+        _root_value("rewards", functions, list(names), where, found)
+        return
     if not isinstance(weights, (list, tuple)):
         found.append(_wrong(numbers, "expected a list of numbers", where))
         return
@@ -148,10 +150,19 @@ def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) 
         found.append(_wrong(numbers, what, where, "give one weight per reward function"))
         return
     rewards = [
-        {**(name if isinstance(name, Mapping) else {"type": name}), "weight": weight}
-        for name, weight in zip(names, weights, strict=True)
+        {**(entry if isinstance(entry, Mapping) else {"type": entry}), "weight": weight}
+        for entry, weight in zip(map(_reward, names), weights, strict=True)
     ]
     _root_value("rewards", functions, rewards, where, found)
+
+
+def _reward(item: Any) -> Any:
+    """An item of a list of rewards as an entry of `rewards`: a function is a custom reward."""
+    if isinstance(item, Section):
+        return item.explicit()
+    if callable(item):
+        return {"type": "custom", "params": {"reward_function": item}}
+    return item
 
 
 def _wrong(path: str, what: str, where: Origin, hint: str = "") -> Setting:
@@ -168,7 +179,8 @@ def _root_value(path: str, written: str, value: Any, where: Origin, found: list[
     if path in _LISTS and isinstance(value, (list, tuple)):
         found.append(Setting(path, [], where(written), written))
         for index, item in enumerate(value):
-            named = {_LISTS[path]: item} if isinstance(item, str) or is_data(item) else item
+            entry = _reward(item) if path == "rewards" else item
+            named = {_LISTS[path]: entry} if isinstance(entry, str) or is_data(entry) else entry
             _section(f"{path}.{index}", f"{written}.{index}", named, where, found)
     elif isinstance(value, (Section, Mapping)) and path not in (*_LISTS, "chat_template"):
         _section(path, written, value, where, found)
