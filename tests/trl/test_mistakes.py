@@ -123,10 +123,20 @@ def test_a_warmup_that_was_set_to_none_is_none(
     assert create_sft_trainer(**settings, **given).setup().args.warmup_steps == expected
 
 
-def test_the_better_accuracy_is_the_higher_one(settings: dict[str, Any]) -> None:
-    given = {"eval_dataset": settings["dataset_name"], "metric_for_best_model": "eval_accuracy"}
-    train = create_sft_trainer(**settings, **given).config.train
-    assert train.greater_is_better is True
+@pytest.mark.parametrize(
+    ("metric", "higher"),
+    [
+        ("eval_accuracy", True),
+        ("eval_loss", False),
+        ("eval_perplexity", False),
+        ("eval_bits_per_byte", False),
+    ],
+)
+def test_which_of_two_values_is_better_goes_by_the_metric(
+    settings: dict[str, Any], metric: str, higher: bool
+) -> None:
+    given = {"eval_dataset": settings["dataset_name"], "metric_for_best_model": metric}
+    assert create_sft_trainer(**settings, **given).config.train.greater_is_better is higher
 
 
 def test_a_model_without_tokenizer_or_with_broken_weights_is_named(

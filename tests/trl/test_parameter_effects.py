@@ -306,6 +306,22 @@ def test_a_run_stops_when_it_no_longer_gets_better(
     assert len(losses(run)) == steps
 
 
+def test_a_run_stops_by_what_an_evaluator_measures(common: dict[str, Any]) -> None:
+    settings: dict[str, Any] = {
+        "eval_dataset": common["dataset_name"],
+        "eval_interval": 1,
+        "load_best_model_at_end": False,
+        "early_stopping_patience": 1,
+        "evaluation": {"evaluators": ["perplexity"], "max_samples": 2},
+    }
+    common |= {"max_steps": 4, "learning_rate": 0.0}
+    run = create_sft_trainer(**common, **settings, metric_for_best_model="eval_perplexity").train()
+    assert len(losses(run)) == 2
+    missing = create_sft_trainer(**common, **settings, metric_for_best_model="eval_perplexityy")
+    with pytest.raises(ConfigError, match="did you mean 'eval_perplexity'"):
+        missing.train(overwrite=True)
+
+
 @effect("logging.run_name", "logging.log_level")
 def test_names_and_levels() -> None:
     found = arguments_of(plan_of(run_name="mine", log_level="error"))
@@ -561,6 +577,58 @@ def test_thinking(common: dict[str, Any], thinking: bool) -> None:
         **common,
     )
     assert trainer.template_arguments == {"enable_thinking": thinking}
+
+
+def test_what_is_said_beside_training_is_asked_for_as_in_training(
+    common: dict[str, Any], tmp_path: Path
+) -> None:
+    """Samples, evaluators and `predict` render a prompt as the rollouts do."""
+    template = (
+        "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+        "{{ '<think>' if enable_thinking is not defined or enable_thinking else '<empty>' }}"
+    )
+    rows = write_jsonl(tmp_path / "chat.jsonl", addition_rows(8, chat=True))
+    common |= {"dataset_name": str(rows), "eval_dataset": str(rows), "max_steps": 1}
+    trainer: Any = create_rl_trainer(
+        algorithm="grpo",
+        chat_template=template,
+        batch_size=2,
+        max_completion_length=2,
+        max_seq_length=None,
+        rewards=["length"],
+        evaluation={"evaluators": ["exact_match"], "max_samples": 1, "max_new_tokens": 2},
+        sample_logging={"enabled": True, "interval_steps": 1, "max_new_tokens": 2},
+        **{name: value for name, value in common.items() if name != "max_seq_length"},
+    )
+    asked: list[str] = []
+    setup = trainer.setup()
+    generate = setup.model.generate
+
+    def heard(*args: Any, **given: Any) -> Any:
+        asked.extend(trainer.tokenizer.batch_decode(given["input_ids"]))
+        return generate(*args, **given)
+
+    setup.model.generate = heard
+    trainer.train()
+    trainer.predict([[{"role": "user", "content": "1+1="}]], max_new_tokens=1)
+    assert len(asked) >= 2 + 4 + 1 + 1
+    assert [text for text in asked if not text.endswith("<empty>")] == []
+
+
+def test_long_prompts_are_left_out_of_the_rows_to_evaluate_on_too(
+    common: dict[str, Any], tmp_path: Path
+) -> None:
+    rows = [{"prompt": "1+1=" * 40, "completion": "2"}, *addition_rows(3)]
+    trainer: Any = create_rl_trainer(
+        algorithm="grpo",
+        batch_size=2,
+        max_completion_length=2,
+        max_prompt_length=16,
+        eval_dataset=str(write_jsonl(tmp_path / "long.jsonl", rows)),
+        rewards=["length"],
+        **common,
+    )
+    assert len(trainer.setup().eval_dataset) == 3
 
 
 @pytest.fixture(autouse=True)

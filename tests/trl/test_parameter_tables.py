@@ -175,6 +175,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("sft", {"dataset_kwargs": {"add_special_tokens": False}}, "TRL has no such argument"),
     ("sft", {"dataset_kwargs": {"skip_prepare_dataset": True}}, "rows are text"),
     ("sft", {"padding_free": True}, "nothing would cut rows"),
+    ("sft", {"loss_type": "dft", "label_smoothing_factor": 0.1}, "smooths the loss nll alone"),
     ("sft", {"optimizer": "adamw_torhc"}, "did you mean 'adamw_torch'?"),
     ("sft", {"optimizer": "galore_adamw"}, "for which modules, which has no field"),
     ("sft", {"lr_scheduler": "cosin"}, "did you mean 'cosine'?"),
@@ -220,6 +221,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "`model.disable_dropout` would make it 0, not 0.1",
     ),
     ("grpo", {"sft_path": "x", "model": {"revision": "r"}}, "the run starts from `model.sft_path`"),
+    ("grpo", {"bias": "all"}, "which stay when the adapter is switched off"),
+    ("ppo", {"bias": "lora_only"}, "which stay when the adapter is switched off"),
     ("grpo", {"save_strategy": "epoch", "save_interval": 7}, "`train.save_strategy` is steps"),
     ("grpo", {"reward_weights": [1, 2]}, "2 weights, and the rewards are: custom"),
     ("grpo", {"reward_device": "cpu"}, "no reward model is set"),
@@ -227,7 +230,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 def wrong(algorithm: str, given: dict[str, Any]) -> dict[str, Any]:
-    rewards = {"rewards": REWARDS} if algorithm == "grpo" else {}
+    rewards = {} if algorithm == "sft" else {"rewards": REWARDS}
     model = {"model": {"name_or_path": "m", **given.get("model", {})}}
     return {"dataset": "d", "algorithm": algorithm, "backend": "trl", **rewards, **given, **model}
 

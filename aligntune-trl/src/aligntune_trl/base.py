@@ -30,6 +30,7 @@ from aligntune_trl.arguments import check_arguments, trainer_arguments
 from aligntune_trl.backend import Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
 from aligntune_trl.callbacks import (
+    BestMetricCallback,
     EvaluationCallback,
     MetricsCallback,
     ProgressCallback,
@@ -110,7 +111,9 @@ class TRLTrainer(TrainerBase):
                     "give both one shape"
                 )
         rows = None if self.eval_data is None else list(self.eval_data.rows)
-        self._measurements = prepare_measurements(self.config, rows, self.plan.plugins)
+        self._measurements = prepare_measurements(
+            self.config, rows, self.plan.plugins, self.template_arguments
+        )
 
     def setup(self) -> Trainer:
         """Load everything, in the order in which mistakes are cheapest; the second call is free."""
@@ -120,12 +123,15 @@ class TRLTrainer(TrainerBase):
         return self.trainer
 
     def _load(self) -> Trainer:
+        from transformers import set_seed
+
         self.tokenizer = load_tokenizer(self.plan, padding_side=self.padding_side)
         self.prepare_data()
         self._sampled = self._prompts_to_sample()
         logs = self.config.logging.logging_dir or str(self.run.logs)
         os.environ["TENSORBOARD_LOGGING_DIR"] = logs
         arguments = trainer_arguments(self.plan, self.owner, self.run, Hardware.detect().device)
+        set_seed(self.config.train.seed)  # adapters begin at random; TRL 1.14 does not seed that
         try:
             policy = self.backend.load(self.plan, self.tokenizer)
             arguments |= {"model_init_kwargs": policy.init_kwargs, **policy.arguments}
@@ -162,13 +168,14 @@ class TRLTrainer(TrainerBase):
         train, samples = self.config.train, self.config.logging.sample_logging
         if samples.enabled:
             callbacks.append(
-                CompletionsCallback(samples, self._sampled, self.tokenizer, self.run, train.seed)
-            )
-        if train.early_stopping_patience is not None:
-            from transformers import EarlyStoppingCallback
-
-            callbacks.append(
-                EarlyStoppingCallback(train.early_stopping_patience, train.early_stopping_threshold)
+                CompletionsCallback(
+                    samples,
+                    self._sampled,
+                    self.tokenizer,
+                    self.run,
+                    seed=train.seed,
+                    template_arguments=self.template_arguments,
+                )
             )
         if self.config.train.stop_after_steps is not None:
             callbacks.append(StopCallback(self.config.train.stop_after_steps))
@@ -176,6 +183,14 @@ class TRLTrainer(TrainerBase):
             callbacks.append(self._progress)
         if self._measurements is not None:
             callbacks.append(EvaluationCallback(self._measure_during))
+        if train.metric_for_best_model is not None:
+            callbacks.append(BestMetricCallback(self.plan, lambda: self._training))
+        if train.early_stopping_patience is not None:  # it may go by what an evaluator measured
+            from transformers import EarlyStoppingCallback
+
+            callbacks.append(
+                EarlyStoppingCallback(train.early_stopping_patience, train.early_stopping_threshold)
+            )
         brought = self.plan.plugins.call(
             "aligntune_trainer_callbacks", plan=self.plan, run=self.run
         )
@@ -308,7 +323,13 @@ class TRLTrainer(TrainerBase):
             raise ConfigError(f"predict takes a list of prompts, not the one string {prompts!r}")
         trainer = self.setup()
         model = trainer.accelerator.unwrap_model(trainer.model)
-        return complete(model, self.tokenizer, prompts, **generation)
+        given = {"template_arguments": self.template_arguments, **generation}
+        return complete(model, self.tokenizer, prompts, **given)
+
+    @property
+    def template_arguments(self) -> dict[str, Any]:
+        """Further arguments of the chat template, wherever the model is prompted."""
+        return {}
 
     @property
     def length_limit(self) -> int | None:

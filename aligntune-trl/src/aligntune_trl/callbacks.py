@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
+from aligntune.errors import ConfigError, Problem, did_you_mean
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
     from aligntune.evaluation import Metric
+    from aligntune.plan import Plan
     from aligntune.run import RunDirectory
     from aligntune.scoring import Scorer
 
 __all__ = [
+    "BestMetricCallback",
     "EvaluationCallback",
     "MetricsCallback",
     "ProgressCallback",
@@ -154,6 +158,25 @@ class EvaluationCallback(TrainerCallback):
         # The trainer chooses the best checkpoint among the metrics of this evaluation.
         for metric in self.measure():
             kwargs["metrics"][f"eval_{metric.name}"] = metric.value
+
+
+class BestMetricCallback(TrainerCallback):
+    """Ends a run whose `metric_for_best_model` is none of the metrics that its evaluation gives."""
+
+    def __init__(self, plan: Plan, training: Callable[[], bool]) -> None:
+        self.plan = plan
+        self.training = training
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        path, found = "train.metric_for_best_model", kwargs["metrics"]
+        wanted = f"eval_{str(args.metric_for_best_model).removeprefix('eval_')}"
+        if wanted in found or not self.training():
+            return
+        message = f"no evaluation of this run gives {args.metric_for_best_model!r}"
+        hint = did_you_mean(wanted, found) or f"there are: {', '.join(sorted(found))}"
+        raise ConfigError(Problem(path, message, self.plan.config.origins.get(path, ""), hint))
 
 
 class ProgressCallback(TrainerCallback):

@@ -11,7 +11,12 @@ from aligntune.errors import Problem
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
 
-__all__ = ["CONTRADICTIONS", "check_data_arguments", "check_reference"]
+__all__ = [
+    "CONTRADICTIONS",
+    "check_adapter_reference",
+    "check_data_arguments",
+    "check_reference",
+]
 
 
 def _check_precision(config: RunConfig) -> Iterable[Problem]:
@@ -83,6 +88,22 @@ def check_data_arguments(config: RunConfig) -> Iterable[Problem]:
         message = "nothing would cut rows to `model.max_seq_length`"
         hint = "set `train.packing: true`, or `model.max_seq_length: null`"
         yield Problem("train.padding_free", message, hint=hint)
+    if train.label_smoothing_factor and train.loss_type not in (None, "nll"):
+        message = f"TRL smooths the loss nll alone, and `train.loss_type` is {train.loss_type}"
+        yield Problem("train.label_smoothing_factor", message, hint="keep one of the two")
+
+
+def check_adapter_reference(config: RunConfig) -> Iterable[Problem]:
+    """Where the reference is the policy without its adapter, nothing else of it may be trained."""
+    model, train = config.model, config.train
+    first = train.kl_coef if train.init_kl_coef is None else train.init_kl_coef
+    if model.peft_enabled and model.bias != "none" and first:
+        message = (
+            f"{model.bias!r} trains biases of the model itself, which stay when the adapter is "
+            "switched off to give the reference"
+        )
+        hint = "use 'none', or set `train.kl_coef: 0`, which needs no reference"
+        yield Problem("model.bias", message, hint=hint)
 
 
 def check_reference(config: RunConfig) -> Iterable[Problem]:

@@ -54,9 +54,10 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
         assert self.data is not None
         columns = self.data.rows.column_names
         self.scorer = self.plan.scorer(columns)
-        self.data.rows = with_short_prompts(
-            self.data.rows, self.tokenizer, self.length_limit, self.template_arguments
-        )
+        for prepared in filter(None, (self.data, self.eval_data)):
+            prepared.rows = with_short_prompts(
+                prepared.rows, self.tokenizer, self.length_limit, self.template_arguments
+            )
         needed = prompts_per_generation(self.config)
         if len(self.data.rows) < needed:
             raise DataError(

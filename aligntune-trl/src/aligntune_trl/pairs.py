@@ -35,6 +35,10 @@ class PairTrainer(TRLTrainer):
     preferences: PreferenceEvaluation | None = None
 
     @property
+    def template_arguments(self) -> dict[str, Any]:
+        return {"enable_thinking": self.config.train.enable_thinking}
+
+    @property
     def prompt_limit(self) -> int | None:
         """The longest prompt, in tokens, that leaves something to train on; None for any."""
         train, whole = self.config.train, self.config.model.max_seq_length
@@ -144,5 +148,5 @@ class PairTrainer(TRLTrainer):
                 temperature=temperature,
                 top_p=top_p,
                 top_k=top_k,
-                template_arguments={"enable_thinking": self.config.train.enable_thinking},
+                template_arguments=self.template_arguments,
             )

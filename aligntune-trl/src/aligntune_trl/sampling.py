@@ -68,6 +68,7 @@ class CompletionsCallback(TrainerCallback):
         tokenizer: the tokenizer of the model.
         run: whose samples they are.
         seed: of the run.
+        template_arguments: further arguments of the chat template.
     """
 
     def __init__(
@@ -76,13 +77,16 @@ class CompletionsCallback(TrainerCallback):
         prompts: Sequence[Any],
         tokenizer: PreTrainedTokenizerBase,
         run: RunDirectory,
+        *,
         seed: int,
+        template_arguments: Mapping[str, Any],
     ) -> None:
         self.settings = settings
         self.prompts = prompts
         self.tokenizer = tokenizer
         self.run = run
         self.seed = seed
+        self.template_arguments = template_arguments
         self.interval = 1
 
     def on_train_begin(
@@ -111,6 +115,7 @@ class CompletionsCallback(TrainerCallback):
                 max_new_tokens=wanted.max_new_tokens,
                 temperature=wanted.temperature,
                 top_p=wanted.top_p,
+                template_arguments=self.template_arguments,
             )
         for prompt, text in zip(prompts, texts, strict=True):
             line = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import ConfigError, EvaluationError, Problem
@@ -17,7 +18,7 @@ from aligntune.evaluation.run import Evaluation, Prepared, prepare
 from aligntune.evaluation.switches import switched_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aligntune.config import RunConfig
     from aligntune.config.sections import EvaluatorConfig
@@ -66,7 +67,10 @@ class Measurements:
 
 
 def prepare_measurements(
-    config: RunConfig, rows: Rows | None, plugins: Plugins
+    config: RunConfig,
+    rows: Rows | None,
+    plugins: Plugins,
+    template_arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Measurements | None:
     """Resolve the evaluators of a run and check the rows for them, before any model loads.
 
@@ -74,6 +78,7 @@ def prepare_measurements(
         config: the configuration of the plan.
         rows: the rows to evaluate on; None if there are none.
         plugins: where the evaluators are looked up.
+        template_arguments: further arguments of the chat template, as the run prompts its model.
 
     Returns:
         None if nothing is to be measured.
@@ -95,6 +100,7 @@ def prepare_measurements(
         top_p=wanted.top_p,
         max_samples=wanted.max_samples,
         seed=config.train.seed,
+        chat_template_kwargs=template_arguments,
     )
     most = min(filter(None, (wanted.max_samples, wanted.max_samples_for_quality_metrics)))
     few = replace(settings, max_samples=most)

@@ -87,11 +87,15 @@ def _no_ratio(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] |
     return None
 
 
+# How the names of metrics end of which less is better.
+_LESS_IS_BETTER = ("loss", "perplexity", "bits_per_byte")
+
+
 def _better(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
     metric = config.train.metric_for_best_model
-    if metric is None or metric.endswith("loss"):
+    if metric is None or metric.endswith(_LESS_IS_BETTER):
         return None
-    return True, f"{metric} is no loss"
+    return True, f"{metric} is neither a loss nor a perplexity"
 
 
 BENDS = (

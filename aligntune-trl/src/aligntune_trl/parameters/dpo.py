@@ -73,7 +73,9 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "train.temperature": Ours(_SAMPLES),
         "train.top_p": Ours(_SAMPLES),
         "train.top_k": Ours(_SAMPLES),
-        "train.enable_thinking": Ours(_SAMPLES),
+        "train.enable_thinking": Ours(
+            "the chat template of prompts that are completed to be read or measured"
+        ),
         "evaluation.dpo_eval_enabled": Ours("the preference evaluation"),
         "evaluation.dpo_eval_max_samples": Ours("the preference evaluation", when=_MEASURED),
         "evaluation.dpo_zero_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),

@@ -51,7 +51,9 @@ def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "train.max_prompt_length": Ours("longer prompts are left out, and counted"),
         "train.max_completion_length": to("max_completion_length"),
         "train.generation_kwargs": to("generation_kwargs"),
-        "train.enable_thinking": Ours("GRPOConfig.chat_template_kwargs"),
+        "train.enable_thinking": Ours(
+            "the chat template: GRPOConfig.chat_template_kwargs, samples and evaluations"
+        ),
         "train.pad_to_multiple_of": to("pad_to_multiple_of"),
         "train.truncation_mode": Refused(
             "over-long prompts are left out (`train.max_prompt_length`), and completions end at "
@@ -85,6 +87,7 @@ GRPO_BENDS = (
 GRPO_CHECKS = (
     *checking.checks(checking.GRPO_LOSSES),
     contradictions.check_reference,
+    contradictions.check_adapter_reference,
     batch.check_groups,
     batch.check_eval_groups,
     batch.check_lengths,

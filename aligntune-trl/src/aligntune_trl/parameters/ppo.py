@@ -142,6 +142,7 @@ PPO_CHECKS = (
     _check_value_model,
     _check_stop_token,
     contradictions.check_reference,
+    contradictions.check_adapter_reference,
 )
 
 
