@@ -225,3 +225,87 @@ def test_an_empty_section_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     assert (
         load_config(path).model_dump() == load_config({"model": "m", "dataset": "d"}).model_dump()
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "path", "value"),
+    [
+        (["--train.batch_size", "2"], "train.per_device_batch_size", 2),
+        (["--dataset.config", "en"], "datasets.0.subset", "en"),
+        (["--datasets.0.config", "en"], "datasets.0.subset", "en"),
+        (["--datasets.0.truncation_mode", "keep_end"], "train.truncation_mode", "keep_end"),
+        (["--rewards.0.reward_type", "length"], "rewards.0.type", "length"),
+        (["--rewards.0.params.x", "5"], "rewards.0.params.x", 5),
+        (["--train.dataset_kwargs.x", "1"], "train.dataset_kwargs.x", 1),
+        (["--evaluation.evaluators.0.type", "b"], "evaluation.evaluators.0.type", "b"),
+        (
+            ["--logging.sample_logging", '{"enabled": true}'],
+            "logging.sample_logging.enabled",
+            True,
+        ),
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else "",
+)
+@pytest.mark.parametrize("written_as", ["flag", "key"])
+def test_a_full_path_wins_over_the_file_by_any_name(
+    flags: list[str], path: str, value: Any, written_as: str, tmp_path: Path
+) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(
+        "model: m\ndatasets: [{name: d, subset: de}]\nalgorithm: grpo\n"
+        "train: {per_device_batch_size: 1, dataset_kwargs: {x: 0, y: 0}}\n"
+        "rewards: [{type: accuracy, params: {x: 4}}]\nevaluation: {evaluators: [{type: a}]}\n"
+    )
+    given = read_flags(flags, {})
+    if written_as == "flag":
+        config = config_of(base, given)
+    else:
+        top = tmp_path / "c.json"
+        top.write_text(json.dumps({"base": "base.yaml", **given}))
+        config = load_config(top)
+    found: Any = config
+    for part in path.split("."):
+        if isinstance(found, list):
+            found = found[int(part)]
+        else:
+            found = found[part] if isinstance(found, dict) else getattr(found, part)
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--seed", "1", "--train.seed", "2"],
+        ["--train.batch_size", "1", "--train.per_device_batch_size", "2"],
+        ["--dataset", "d", "--datasets.0.name", "e"],
+    ],
+)
+def test_two_flags_that_contradict_each_other_are_told(flags: list[str]) -> None:
+    given = read_flags(["--model", "m", *flags], {})
+    with pytest.raises(ConfigError, match=f"{flags[2]}: .*are names of one parameter"):
+        config_of(None, given)
+
+
+def test_a_configuration_that_was_given_is_not_changed() -> None:
+    given = {"model": "m", "dataset": "d", "train": {"dataset_kwargs": {"a": 1}}}
+    overrides = collect({"train.dataset_kwargs.b": 2}, "flag")
+    assert load_config(given, overrides=overrides).train.dataset_kwargs == {"a": 1, "b": 2}
+    assert given["train"] == {"dataset_kwargs": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("dataset: [d, {}]", "c.yaml:2:14: datasets.1.name: it is required"),
+        ("dataset: {}", "datasets.0.name: it is required"),
+        ("dataset: d\neval_datasets: [{}]", "c.yaml:3:17: eval_datasets.0.name: it is required"),
+        ("dataset: d\nrewards: [{}, length]", "c.yaml:3:11: rewards.0.type: it is required"),
+        ("dataset: d\nrewards: [{weight: 2}]", "c.yaml:3:12: rewards.0.type: it is required"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_missed_where_it_belongs(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"model: m\n{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert says in str(caught.value)

@@ -11,8 +11,6 @@ from aligntune.errors import ConfigError
 
 __all__ = ["config_of"]
 
-_EVALUATORS = "evaluation.evaluators."
-
 
 def config_of(path: Path | None, flags: dict[str, Any]) -> RunConfig:
     """Load the configuration file, with the flags on top.
@@ -22,29 +20,10 @@ def config_of(path: Path | None, flags: dict[str, Any]) -> RunConfig:
     """
     if path is None and not flags:
         raise ConfigError("give a configuration file, or flags such as --model and --dataset")
-    dotted = {name: value for name, value in flags.items() if "." in name}
-    flat = {name: value for name, value in flags.items() if "." not in name}
-    overrides = collect(flat, lambda name: f"flag --{name.partition('.')[0].replace('_', '-')}")
-    overrides += _dotted(dotted)
+
+    def flag(written: str) -> str:
+        given = max((n for n in flags if f"{written}.".startswith(f"{n}.")), key=len)
+        return f"flag --{given if '.' in given else given.replace('_', '-')}"
+
+    overrides = collect(flags, flag)
     return load_config(path, overrides=overrides)
-
-
-def _dotted(flags: dict[str, Any]) -> list[Any]:
-    settings = []
-    for name, value in flags.items():
-        nested: Any = value
-        for part in reversed(name.split(".")[1:]):
-            nested = {part: nested}
-        head = name.partition(".")[0]
-        if head in ("datasets", "eval_datasets", "rewards") or name.startswith(_EVALUATORS):
-            settings.extend(_indexed(name, value))
-        else:
-            settings.extend(collect({head: nested}, f"flag --{name}"))
-    return settings
-
-
-def _indexed(name: str, value: Any) -> list[Any]:
-    """A flag such as `--datasets.0.split`: one field of one item of a list."""
-    from aligntune.config.assemble import Setting
-
-    return [Setting(name, value, f"flag --{name}", name)]

@@ -114,7 +114,7 @@ def collect(data: Mapping[str, Any], origin: str | Origin) -> list[Setting]:
         elif name in field_paths():
             found.append(Setting(field_paths()[name], value, where(name), name))
         else:
-            found.append(Setting(name, value, where(name), name))
+            _dotted(name, value, where, found)
     _reward_names(data, where, found)
     # A whole list first: it must not take away what another name sets in one of its items.
     found.sort(key=lambda setting: setting.path not in _LISTS)
@@ -128,6 +128,25 @@ def _dataset(value: Any, where: Origin, found: list[Setting]) -> None:
         found.append(Setting("datasets.0.name", value, where("dataset"), "dataset"))
     else:
         _section("datasets.0", "dataset", value, where, found)
+
+
+def _dotted(name: str, value: Any, where: Origin, found: list[Setting]) -> None:
+    """A full path as a key, such as `train.batch_size` or `datasets.0.split`; or a stray one."""
+    head, *below = name.split(".")
+    path = "datasets.0" if head == "dataset" else _root_fields().get(head, head)
+    section = _section_class(path)
+    for part in below:
+        if section is not None and part in section.elsewhere:
+            path, section = section.elsewhere[part], None
+        elif section is None or part.isdecimal():
+            path = f"{path}.{part}"
+        else:
+            field = section.aliases().get(part, part)
+            path, section = f"{path}.{field}", section.nested().get(field)
+    if below and section is not None:
+        _section(path, name, value, where, found)
+    else:
+        found.append(Setting(path, value, where(name), name))
 
 
 def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) -> None:
@@ -194,6 +213,9 @@ def _section(path: str, written: str, value: Any, where: Origin, found: list[Set
     if not isinstance(value, Mapping):
         found.append(Setting(path, value, where(written), written))
         return
+    is_set = any(setting.path.startswith(f"{path}.") for setting in found)
+    if not value and path.rpartition(".")[2].isdecimal() and not is_set:
+        found.append(Setting(path, {}, where(written), written))  # it lacks all that it needs
     section = _section_class(path)
     for name, item in value.items():
         key = f"{written}.{name}"
@@ -244,8 +266,10 @@ def _differ(one: Any, other: Any) -> bool:
 
 
 def _contradiction(one: Setting, other: Setting) -> Problem:
-    what = f"{one.given_as!r} and {other.given_as!r} are names of one parameter and are set to "
-    what += "different values"
+    names = f"{one.given_as!r} and {other.given_as!r} are names of one parameter and are set to "
+    if one.given_as == other.given_as:  # `train.seed` as one key, and `seed` below `train`
+        names = f"{one.given_as!r} is set twice, to "
+    what = f"{names}different values"
     if not (is_secret_name(one.path) or from_secret(one.origin) or from_secret(other.origin)):
         what += f" ({shown(one.value)} and {shown(other.value)})"
     return Problem(one.path, what, other.origin, "keep one of them")
@@ -310,9 +334,10 @@ def _put(tree: dict[str, Any], setting: Setting) -> Problem | None:
                 node.append({})
         if last:
             node[key] = setting.value
-        elif isinstance(node, list):
-            node = node[key]
         else:
             is_list = ".".join(path) in (*_LISTS, "evaluation.evaluators")
-            node = node.setdefault(key, [] if is_list else {})
+            inner = node[key] if isinstance(node, list) else node.get(key, [] if is_list else {})
+            # What is put into must be ours: the caller's mapping stays as it is.
+            node[key] = inner.copy() if isinstance(inner, (dict, list)) else inner
+            node = node[key]
     return None

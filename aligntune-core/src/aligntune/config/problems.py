@@ -87,11 +87,14 @@ def _section_at(path: str, cls: type[Section]) -> type[Section]:
 
 
 def place(path: str, origins: dict[str, str]) -> str:
-    """Where the value at `path`, or the section around it, was written; empty if unknown."""
+    """Where the value at `path`, or what is around it, was written; empty if unknown."""
     while path:
-        if path in origins:
-            origin = origins[path]
-            return "" if origin == "Python" else origin
+        inside = [path]
+        if path.rpartition(".")[2].isdecimal():  # an item of a list stands where its keys do
+            inside += [known for known in origins if known.startswith(f"{path}.")]
+        for known in inside:
+            if known in origins:
+                return "" if origins[known] == "Python" else origins[known]
         path = path.rpartition(".")[0]
     return ""
 
