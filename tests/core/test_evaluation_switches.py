@@ -196,7 +196,7 @@ def test_quality_metrics_see_few_rows_and_run_when_told(installed: Plugins) -> N
 
 
 def test_a_listed_evaluator_comes_first_runs_always_and_is_not_doubled(installed: Plugins) -> None:
-    listed = {"evaluators": ["rouge"]}
+    listed = {"evaluators": ["rouge"], "compute_perplexity": True}
     found = measured(ROWS, installed, **listed, quality=False)
     assert list(found.items()) == [("rouge", 9.0), ("perplexity", 9.0)]
     assert measured(ROWS, installed, **listed) == found
@@ -249,3 +249,10 @@ def test_nothing_to_measure_is_none_and_no_rows_are_an_error(installed: Plugins)
     empty = Plugins(Switches.make(only=()))
     assert isinstance(plan.config, SFTConfig)
     assert prepare_measurements(plan.config, None, empty) is None
+
+
+def test_where_evaluators_are_named_nothing_else_is_measured_unasked(installed: Plugins) -> None:
+    plan = make_plan(load_config({**EVAL, "evaluators": ["rouge"]}), plugins=installed)
+    origin = {v.path: v.origin for v in plan.values}["evaluation.compute_perplexity"]
+    assert plan.config.evaluation.compute_perplexity is False
+    assert origin == "default, `evaluation.evaluators` says what is measured"

@@ -1,8 +1,8 @@
 """The switches of a configuration that turn a metric on, such as `evaluation.compute_rouge`.
 
-A switch that is set is honoured or refused. One that is not set counts where it can: with
-evaluation data, the evaluator registered and its library installed; otherwise it is off, and the
-plan says why.
+A switch that is set is honoured or refused. One that is not set counts where no evaluators are named
+and it can: with evaluation data, the evaluator registered and its library installed; otherwise it
+is off, and the plan says why.
 """
 
 from __future__ import annotations
@@ -63,10 +63,13 @@ def settle_evaluation(config: RunConfig, plugins: Plugins) -> tuple[dict[str, st
     problems: list[Problem] = []
     evaluation = config.evaluation
     for field, entries in switched_on(evaluation).items():
+        was_set = field in evaluation.model_fields_set
         reason, hint = _obstacle(entries[0].type, config, plugins)
+        if evaluation.evaluators and not was_set:
+            reason = "`evaluation.evaluators` says what is measured"
         if not reason:
             continue
-        if field in evaluation.model_fields_set:
+        if was_set:
             problems.append(Problem(f"evaluation.{field}", reason, hint=hint))
         else:
             evaluation.__dict__[field] = False

@@ -44,7 +44,10 @@ def _tagged(values: Values) -> dict[str, Any]:
     if len(tokens) != len(tags):
         raise LeaveOut("there are not as many tags as tokens")
     words = [filled(text_of(token, "tokens"), "text of a token") for token in tokens]
-    return {"tokens": words, "tags": [_label(tag, "tag of a token") for tag in tags]}
+    labels = [_label(tag, "tag of a token") for tag in tags]
+    if len({type(label) for label in labels}) > 1:
+        raise DataError(f"the tags are {shown(tags)}; expected numbers alone, or names alone")
+    return {"tokens": words, "tags": labels}
 
 
 TEXT_CLASSIFICATION = Format(
