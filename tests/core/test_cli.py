@@ -79,9 +79,14 @@ BAD: dict[str, tuple[str, str]] = {
     "unknown key": ("learnin_rate: 1", "c.yaml:5:1: learnin_rate: unknown key"),
     "wrong type": ("seed: x", "c.yaml:5:1: train.seed: input should be a valid integer"),
     "unused value": ("packing: true", "c.yaml:5:1: train.packing: True would not be used"),
-    "unknown reward": ("rewards: [prais]", "did you mean 'praise'?"),
-    "unknown evaluator": ("evaluation: {evaluators: [moood]}", "did you mean 'mood'?"),
+    "unknown reward": ("rewards: [prais]", "c.yaml:5:11: rewards.0.type: unknown reward 'prais'"),
+    "unknown evaluator": (
+        "evaluation: {evaluators: [moood]}",
+        "c.yaml:5:14: evaluation.evaluators.0.type: unknown evaluator 'moood'; did you mean 'mood'",
+    ),
+    "unknown backend": ("backend: fsat", "c.yaml:5:1: backend: unknown backend 'fsat'"),
     "absent backend": ("backend: trl", "aligntune-trl"),
+    "two kinds": ("type: rl", "use `create_sft_trainer`, or `type: sft`"),
     "unusable backend": ("backend: absent", "no-such-package is not installed"),
     "broken YAML": ("train: [1", "this is not YAML"),
 }

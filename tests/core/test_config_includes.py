@@ -14,7 +14,7 @@ from aligntune import ConfigLoader
 from aligntune.config import load_config
 from aligntune.config.assemble import collect
 from aligntune.config.environment import escape
-from aligntune.errors import ConfigError
+from aligntune.errors import AlignTuneError, ConfigError
 from aligntune.plan import make_plan, plan_as_dict, save_resolved
 from aligntune.plugins import Plugins
 from aligntune.redact import REDACTED
@@ -198,6 +198,7 @@ def test_a_secret_from_the_environment_is_written_nowhere(
         "model_name: {}",
         "num_generations: ['{}']",
         "lora_r: 4\nlora_rank: {}",
+        "type: sft\nalgorithm: {}",
     ],
 )
 def test_a_secret_from_the_environment_stands_in_no_message(
@@ -207,13 +208,28 @@ def test_a_secret_from_the_environment_stands_in_no_message(
     assert "opensesame" not in said
 
 
-def test_a_secret_that_the_run_would_not_use_stands_in_no_message(
-    write: Write, secret: str, toy: Plugins
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("algorithm: toy-sft\noptimizer: {}", "train.optimizer: a value that is not shown would"),
+        ("algorithm: {}", "algo: unknown algorithm '[redacted]'"),
+        ("backend: {}", "backend: unknown backend '[redacted]'"),
+        ("algorithm: toy-rl\nrewards: ['{}']", "rewards.0.type: unknown reward '[redacted]'"),
+        (
+            "algorithm: toy-sft\nevaluation: {{evaluators: ['{}']}}",
+            "unknown evaluator '[redacted]'",
+        ),
+        ("algorithm: toy-sft\nloss_type: {}", "train.loss_type: '[redacted]' is no loss of toys"),
+    ],
+    ids=range(6),
+)
+def test_a_secret_that_a_run_cannot_use_stands_in_no_message(
+    text: str, says: str, write: Write, secret: str, toy: Plugins
 ) -> None:
-    path = write("run.yaml", f"{GOOD}algorithm: toy-sft\noptimizer: {secret}\n")
-    with pytest.raises(ConfigError) as caught:
+    path = write("run.yaml", f"{GOOD}{text.format(secret)}\n")
+    with pytest.raises(AlignTuneError) as caught:
         make_plan(load_config(path))
-    assert "train.optimizer" in str(caught.value)
+    assert says in str(caught.value)
     assert "opensesame" not in str(caught.value)
 
 

@@ -31,6 +31,12 @@ def _even(config: RunConfig) -> list[Problem]:
     return [Problem("train.per_device_batch_size", f"{size} is odd", hint=hint)] if size % 2 else []
 
 
+def _known_loss(config: RunConfig) -> list[Problem]:
+    loss = config.train.loss_type
+    known = (None, "nll", "grpo", "toy")
+    return [] if loss in known else [Problem("train.loss_type", f"{loss!r} is no loss of toys")]
+
+
 _USES: dict[str, Use] = {
     **CORE_USES,
     "model.name_or_path": Ours("the model"),
@@ -48,7 +54,7 @@ _USES: dict[str, Use] = {
 TABLE = ParameterTable(
     _USES,
     (("model.precision", _precision),),
-    (_even,),
+    (_even, _known_loss),
     lambda config: [f"each step trains on {config.train.per_device_batch_size} rows"],
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aligntune.config.assemble import Setting, collect
+from aligntune.config.environment import from_secret
 from aligntune.config.includes import read_documents
 from aligntune.config.run_config import RunConfig, SFTConfig, UnifiedConfig
 from aligntune.config.sources import Document
@@ -71,10 +72,11 @@ def _kind_said(settings: list[Setting]) -> tuple[list[Setting], Kind | None]:
             said = "sft" if str(setting.value).lower() == "sft" else "rl"
     algorithms = {str(s.value).lower() for s in rest if s.path == "algo"}
     if said == "sft" and algorithms - {"sft"}:
-        other = min(algorithms - {"sft"})
+        secret = any(from_secret(s.origin) for s in rest if s.path == "algo")
+        other = "another" if secret else repr(min(algorithms - {"sft"}))
         origin = next(s.origin for s in reversed(settings) if s.path in ("type", "training_type"))
         where = "" if origin == "Python" else origin
-        problem = Problem("type", f"it says sft, and the algorithm is {other!r}", where)
+        problem = Problem("type", f"it says sft, and the algorithm is {other}", where)
         rest.append(Setting("type", None, origin, problem=problem))
     return rest, said
 

@@ -48,7 +48,10 @@ class Document:
         """Where the value at `path` comes from; a secret in it makes all of it one."""
         inside = (secret for secret in self.secrets if secret.startswith(f"{path}."))
         path = min(inside, default=path)
-        said = self.variables.get(path)
+        above = path
+        while above and above not in self.variables:  # an item given by its name alone
+            above = above.rpartition(".")[0]
+        said = self.variables.get(above)
         return self.place(path) if said is None else f"{said} in {self.place(path)}"
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
 from aligntune import plugins as plugins_module
-from aligntune.config import RewardConfig, RunConfig, Section
+from aligntune.config import EvaluatorConfig, RewardConfig, RunConfig, Section
 from aligntune.config.environment import from_secret
 from aligntune.config.problems import place
 from aligntune.config.section import extra_of
@@ -22,6 +22,7 @@ from aligntune.hardware import Hardware
 from aligntune.plan.cap import cap_steps
 from aligntune.plan.parameters import Fixed, ParameterTable, Refused, Use
 from aligntune.plan.resolve import Choice, choose
+from aligntune.plan.told import not_registered, placed
 from aligntune.plugins import Plugins
 from aligntune.redact import is_secret_name
 from aligntune.registry import Entry, import_target
@@ -130,7 +131,9 @@ def make_plan(
     if facts.kind != config.kind:
         kinds = ["an SFTConfig", "a UnifiedConfig"]
         reads, given = kinds if facts.kind == "sft" else reversed(kinds)
-        raise ConfigError(f"{choice.algorithm.name!r} reads {reads}, not {given}")
+        what = f"{choice.algorithm.name!r} reads {reads}, not {given}"
+        hint = f"use `create_{facts.kind}_trainer`, or `type: {facts.kind}`"
+        raise ConfigError(placed(Problem("algo", what, hint=hint), config))
     config = _copy(config)
     bent = _default_reward(config, facts, plugins)
     derived, problems = settle_rewards(config, facts, plugins)
@@ -146,7 +149,7 @@ def make_plan(
             problems.extend(here(config, hardware))
     problems.extend(_reward_problems(config, facts, plugins))
     if problems:
-        raise ConfigError([_placed(problem, config) for problem in problems])
+        raise ConfigError([placed(problem, config) for problem in problems])
     plan = Plan(
         config,
         choice.algorithm,
@@ -168,14 +171,18 @@ def _found(config: RunConfig, plugins: Plugins) -> Choice:
         choice = choose(config, plugins)
     except NotRegisteredError as error:
         missing.append(str(error))
-    rewards = [(plugins.rewards, r.type) for r in config.rewards if r.type != "custom"]
-    evaluators = [(plugins.evaluators, e.type) for e in config.evaluation.evaluators]
-    registry: Any
-    for registry, name in (*rewards, *evaluators):
-        try:
-            plugins.find(registry, name)
-        except NotRegisteredError as error:
-            missing.append(str(error))
+    listed: Iterable[tuple[str, Any, Sequence[RewardConfig | EvaluatorConfig]]] = (
+        ("rewards", plugins.rewards, config.rewards),
+        ("evaluation.evaluators", plugins.evaluators, config.evaluation.evaluators),
+    )
+    for path, registry, items in listed:
+        for index, item in enumerate(items):
+            if isinstance(item, RewardConfig) and item.type == "custom":
+                continue
+            try:
+                plugins.find(registry, item.type)
+            except NotRegisteredError as error:
+                missing.append(str(not_registered(f"{path}.{index}.type", error, config)))
     if choice is None or missing:
         raise NotRegisteredError("\n".join(dict.fromkeys(missing)))
     return choice
@@ -310,8 +317,3 @@ def _reward_problems(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins)
         for index, reward in enumerate(config.rewards)
         if reward.normalize not in (False, "range")
     ]
-
-
-def _placed(problem: Problem, config: RunConfig) -> Problem:
-    where = problem.where or place(problem.path, config.origins)
-    return Problem(problem.path, problem.message, where, problem.hint)

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from aligntune.config import RunConfig
 from aligntune.errors import ConfigError, NotRegisteredError, Problem, UnavailableError
 from aligntune.facts import AlgorithmFacts, BackendFacts
+from aligntune.plan.told import not_registered
 from aligntune.plugins import Plugins
 from aligntune.registry import Entry, import_target
 
@@ -57,15 +58,16 @@ def choose(config: RunConfig, plugins: Plugins) -> Choice:
         UnavailableError: if the backend asked for, or every one, cannot work here.
         ConfigError: if `use_unsloth` or `use_trl` contradicts `backend`.
     """
-    wanted = _wanted(config)
+    path, wanted = _wanted(config)
     if wanted != "auto":
-        return _asked_for(config, wanted, plugins)
+        return _asked_for(config, path, wanted, plugins)
     runs = plugins.algorithms.matching(config.algo)
     if not runs:  # it may have been installed while the process runs
         plugins.discover()
         runs = plugins.algorithms.matching(config.algo)
     if not runs:
-        raise NotRegisteredError(plugins.missing(plugins.algorithms, config.algo))
+        message = plugins.missing(plugins.algorithms, config.algo)
+        raise not_registered("algo", message, config)
     passed: list[str] = []
     for backend in sorted(plugins.backends, key=lambda entry: -entry.facts.priority):
         if all(run.facts.backend != backend.name for run in runs):
@@ -82,8 +84,8 @@ def choose(config: RunConfig, plugins: Plugins) -> Choice:
     raise UnavailableError(f"no backend can run {config.algo!r} here: {'; '.join(passed)}")
 
 
-def _wanted(config: RunConfig) -> str:
-    """The backend that the configuration names, in any of the three ways."""
+def _wanted(config: RunConfig) -> tuple[str, str]:
+    """The field that names a backend, any of the three, and the backend."""
     named = {"backend": config.backend} if config.backend != "auto" else {}
     if config.model.use_unsloth:
         named["model.use_unsloth"] = "unsloth"
@@ -93,18 +95,23 @@ def _wanted(config: RunConfig) -> str:
         said = " and ".join(f"`{path}` says {backend!r}" for path, backend in named.items())
         origin = next((config.origins[path] for path in named if path in config.origins), "")
         raise ConfigError(Problem("backend", said, origin, "keep one of them"))
-    return next(iter(named.values()), "auto")
+    return next(iter(named.items()), ("backend", "auto"))
 
 
-def _asked_for(config: RunConfig, wanted: str, plugins: Plugins) -> Choice:
-    backend = plugins.find(plugins.backends, wanted)
+def _asked_for(config: RunConfig, path: str, wanted: str, plugins: Plugins) -> Choice:
+    try:
+        backend = plugins.find(plugins.backends, wanted)
+    except NotRegisteredError as error:
+        raise not_registered(path, error, config) from None
     runs = plugins.algorithms.matching(config.algo)
     if runs and all(run.facts.backend != backend.name for run in runs):
         others = ", ".join(sorted({run.facts.backend for run in runs}))
-        raise NotRegisteredError(
-            f"the backend {backend.name!r} does not run {config.algo!r}; it runs on: {others}"
-        )
-    algorithm = plugins.find(plugins.algorithms, config.algo, backend=backend.name)
+        message = f"the backend {backend.name!r} does not run {config.algo!r}; it runs on: {others}"
+        raise not_registered(path, message, config)
+    try:
+        algorithm = plugins.find(plugins.algorithms, config.algo, backend=backend.name)
+    except NotRegisteredError as error:
+        raise not_registered("algo", error, config) from None
     if (reason := unusable(backend)) is not None:
         raise UnavailableError(f"the backend {backend.name!r} cannot work here: {reason}")
     return Choice(algorithm, backend, "it was asked for")
