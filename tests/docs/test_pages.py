@@ -14,7 +14,7 @@ import yaml
 from snippets import Reader, Snippet, snippets
 
 from aligntune import plugins
-from aligntune.config import DatasetConfig, ModelConfig, TrainingConfig
+from aligntune.config import DatasetConfig, EvaluationConfig, ModelConfig, TrainingConfig
 from aligntune.config.section import Section, extra_of
 from aligntune.core.backend_factory import create_sft_trainer
 from aligntune.quickstart import make as make_quickstart
@@ -158,6 +158,7 @@ def _different_defaults() -> Iterator[tuple[str, tuple[Any, Any]]]:
         "model": ModelConfig,
         "datasets": DatasetConfig,
         "train": TrainingConfig,
+        "evaluation": EvaluationConfig,
     }
     for prefix, section in sections.items():
         for name, field in section.model_fields.items():

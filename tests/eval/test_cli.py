@@ -60,7 +60,7 @@ def test_json_is_all_that_stdout_holds(
 def test_the_table_shows_value_n_and_interval(app: typer.Typer, arguments: list[str]) -> None:
     twice = [arguments[0], arguments[1], *arguments[1:], "--metrics", "accuracy"]
     result = CliRunner().invoke(app, twice, catch_exceptions=False)
-    assert "4 rows" in result.stdout
+    assert "4 rows" in " ".join(result.stdout.split())
     assert "95 % interval" in result.stdout
     assert result.stdout.count("accuracy") == 2
 
