@@ -38,10 +38,17 @@ IN_YAML = [
     ("learning_rate: fast", "FILE:3:1: train.learning_rate: input should be a valid number"),
     ("learning_rate: -1", "greater than or equal to 0, not -1"),
     ("batch_size: 1.5", "train.per_device_batch_size: input should be a valid integer"),
-    ("train: 5", "FILE:3:1: train: input should be a valid dictionary"),
+    ("train: 5", "FILE:3:1: train: expected keys with values, not 5"),
+    ("rewards: [5]", "FILE:3:11: rewards.0: expected keys with values, not 5"),
+    ("column_mapping: 5", "datasets.0.column_mapping: expected keys with values, not 5"),
+    ("train: {qqq: 1}", "unknown key\n    `aligntune explain train` lists what is known here"),
+    ("rewards: [{qqq: 1}]", "known here: cache_dir, clip, "),
+    ("eval_datasets: [{name: d, qqq: 1}]", "`aligntune explain eval_datasets` lists what"),
+    ("lr: 1", "here it is `train.learning_rate`"),
+    ("config: c", "a configuration file is named without a flag"),
+    ("wandb_api_key: c", "from their environment variables"),
     ("train: 5\nseed: 1", "FILE:4:1: train: expected keys with values, not 5"),
     ("rewards: {type: length}", "FILE:3:1: rewards: input should be a valid list"),
-    ("rewards: [5]", "FILE:3:11: rewards.0: input should be"),
     ("precision: bf17", "'bf16', 'fp16', 'fp32' or 'auto', not 'bf17'"),
     ("evaluation: {evaluators: [{name: x}]}", "evaluation.evaluators.0.type: it is required"),
     ("evaluation: {evaluators: [{1: x}]}", "evaluation.evaluators.0.1: unknown key"),
@@ -120,6 +127,21 @@ def test_several_problems_are_told_at_once() -> None:
         "rewards.0.type",
         "rewards.0.weight",
     }
+
+
+def test_problems_are_told_in_the_order_of_the_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIZE", "many")
+    path = tmp_path / "c.yaml"
+    path.write_text("sead: 1\nbatch_size: ${SIZE}\nepochs: soon\nmodel: m\ndataset: d\n")
+    lines = [line for line in error_of(path).splitlines() if line.startswith("- ")]
+    assert [line.partition(f"{path}:")[2][:3] for line in lines] == ["1:1", "2:1", "3:1"]
+
+
+def test_a_name_that_begins_as_a_field_does_is_meant() -> None:
+    given = {"model": {"name": "m"}, "dataset": "d"}
+    assert "model.name: unknown key\n    did you mean 'name_or_path'?" in error_of(given)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ __all__ = ["foreign_name"]
 
 # Name there -> what says the same here.
 _RENAMED = {
+    "lr": "train.learning_rate",
     "evaluation_strategy": "train.eval_strategy",
     "per_gpu_train_batch_size": "train.per_device_batch_size",
     "per_gpu_eval_batch_size": "train.per_device_eval_batch_size",
@@ -92,7 +93,7 @@ _NOT_SET = {
         "log_level_replica log_on_each_node logging_first_step logging_nan_inf_filter "
         "log_completions_hub_repo log_multimodal log_unique_prompts",
     "trackers take their own settings from their environment variables":
-        "project trackio_bucket_id trackio_space_id trackio_static_space_id run_id",
+        "wandb_api_key project trackio_bucket_id trackio_space_id trackio_static_space_id run_id",
     "the upload at the end of the run is private unless the repository exists":
         "hub_always_push hub_private_repo hub_revision hub_strategy hub_org "
         "push_to_hub_organization",
@@ -104,7 +105,7 @@ _NOT_SET = {
         "max_tool_calling_iterations normalize_advantages center_rewards_coefficient "
         "desirable_weight undesirable_weight is_encoder_decoder generate_during_eval "
         "dataset_batch_size skip_prepare_dataset model_init model_code_revision",
-    "the algorithm says it: `algorithm: gspo` is GRPO with sequence-level ratios":
+    "the algorithm says it: the ratios of GRPO are those of tokens":
         "importance_sampling_level",
     "data sets are shuffled by `train.data_seed`": "shuffle_dataset",
     "vLLM is switched on by `train.fast_inference`, with `train.vllm_gpu_memory_utilization`":
@@ -120,6 +121,7 @@ _NOT_SET = {
         "use_transformers_paged",
     "rows are packed by `train.packing`": "num_of_sequences chars_per_token",
     "transformers removed it and nothing replaces it": "adafactor xpu_backend",
+    "a configuration file is named without a flag: `aligntune train FILE`": "config config_file",
     "a base belongs at the top level of a file (`base: other.yaml`)": "base",
 }  # fmt: skip
 

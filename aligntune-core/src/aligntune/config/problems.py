@@ -17,7 +17,10 @@ from aligntune.redact import is_secret_name, redact
 
 __all__ = ["apart", "in_order", "place", "problems_of", "shown"]
 
-_LINE = re.compile(r"(?:^| in )([^\n]+):(\d+):(\d+)$")
+# The place in an origin, which may be "environment variable NAME in FILE:LINE:COLUMN".
+_LINE = re.compile(r"^(?:[a-z ]*environment variables? [A-Za-z0-9_, ]+ in )?(.+):(\d+):(\d+)$")
+# More names than this are no hint.
+_FEW = 12
 
 
 def problems_of(error: ValidationError, cls: type[Section]) -> list[Problem]:
@@ -110,6 +113,8 @@ def _explained(detail: Any, path: str, cls: type[Section]) -> Problem:
         return Problem(path, "at least one data set is required", hint=hint)
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if detail["type"] in ("model_type", "dict_type"):
+        message = "expected keys with values"
     given = "a value that is not shown" if is_secret_name(path) else shown(detail["input"])
     return Problem(path, message, given=given)
 
@@ -132,7 +137,12 @@ def _hint_for_unknown(name: str, path: str, cls: type[Section]) -> str:
         return did_you_mean(name, own | set(flat))
     if name in flat:
         return f"{name!r} belongs to another section: `{flat[name]}`"
-    return did_you_mean(name, own) or f"known here: {', '.join(sorted(own))}"
+    begins = sorted(known for known in own if known.startswith(f"{name}_"))
+    close = f"did you mean {begins[0]!r}?" if begins else did_you_mean(name, own)
+    if close or len(own) <= _FEW:
+        return close or f"known here: {', '.join(sorted(own))}"
+    above = ".".join(part for part in path.split(".")[:-1] if not part.isdecimal())
+    return f"`aligntune explain {above}` lists what is known here"
 
 
 def _hint_for_missing(path: str) -> str:
