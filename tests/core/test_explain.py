@@ -123,6 +123,7 @@ def test_explain_a_file(run: Run, toy: Plugins, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("algorithm: toy-sft\nmodel: m\ndataset: d\nbatch_size: 2\n")
     said = run("explain", "c.yaml", "--seed", "7").said
     for part in (
+        "model.precision = fp32 (default, ",
         "train.per_device_batch_size = 2 (c.yaml:4:1) Rows (RL: completions) per device in",
         "forward pass. goes to: ToyConfig.batch",
         "train.seed = 7 (flag --seed) Seed of weights",

@@ -71,10 +71,13 @@ def test_it_holds_what_the_run_uses_and_nothing_else() -> None:
     assert secrets == []
 
 
-def test_the_loader_saves_it_too(tmp_path: Path) -> None:
-    path = ConfigLoader.save_resolved_config(given("rl"), tmp_path)
+@pytest.mark.parametrize("kind", ["sft", "rl"])
+def test_the_loader_saves_it_too(kind: str, tmp_path: Path) -> None:
+    path = ConfigLoader.save_resolved_config(given(kind), tmp_path)
     assert path == tmp_path / "config.yaml"
-    assert resolved_values(planned(path)) == resolved_values(planned(given("rl")))
+    here = resolved_values(planned(given(kind), Hardware.detect()))
+    assert resolved_values(planned(path)) == here
+    assert here[0]["model"]["precision"] == "fp32"
 
 
 def test_functions_are_written_by_their_importable_name(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from aligntune.config.fields import (
 from aligntune.config.foreign import foreign_name
 from aligntune.config.sources import SUFFIXES
 from aligntune.errors import ConfigError, Problem, did_you_mean
+from aligntune.hardware import Hardware
 from aligntune.plan import Plan, make_plan, plan_as_dict
 from aligntune.plan.destinations import Destination, destinations
 
@@ -33,7 +34,7 @@ __all__ = ["run", "written"]
 def run(target: str | None, flags: dict[str, Any], *, as_json: bool) -> None:
     """Explain a file, a field, a section, or say which sections there are."""
     if target is not None and Path(target).suffix.lower() in SUFFIXES:
-        plan = make_plan(config_of(Path(target), flags))
+        plan = make_plan(config_of(Path(target), flags), hardware=Hardware.detect())
         print_json(_file_as_dict(plan)) if as_json else _show_file(plan)
         return
     if flags:

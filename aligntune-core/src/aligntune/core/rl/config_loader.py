@@ -8,6 +8,7 @@ from typing import Any
 
 from aligntune.config import RunConfig, load_config
 from aligntune.config.loader import Kind, Source
+from aligntune.hardware import Hardware
 from aligntune.plan import make_plan, save_resolved
 
 __all__ = ["ConfigLoader"]
@@ -46,6 +47,12 @@ class ConfigLoader:
 
     @classmethod
     def save_resolved_config(cls, config: Source, output_dir: str | Path) -> Path:
-        """Write every value that a run would use to `config.yaml` in a folder; return its path."""
-        plan = make_plan(load_config(config, kind=cls.kind))
+        """Write every value that a run would use here to `config.yaml` in a folder.
+
+        Returns its path. As in a run directory, defaults are those for the hardware that there is.
+
+        Raises:
+            AlignTuneError: if a run with it would be refused before anything loads.
+        """
+        plan = make_plan(load_config(config, kind=cls.kind), hardware=Hardware.detect())
         return save_resolved(plan, Path(output_dir) / "config.yaml")
