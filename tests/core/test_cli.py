@@ -79,6 +79,7 @@ BAD: dict[str, tuple[str, str]] = {
     "unknown key": ("learnin_rate: 1", "c.yaml:5:1: learnin_rate: unknown key"),
     "wrong type": ("seed: x", "c.yaml:5:1: train.seed: input should be a valid integer"),
     "unused value": ("packing: true", "c.yaml:5:1: train.packing: True would not be used"),
+    "a value that is a mapping": ("caching: {a: 1}", "c.yaml:5:1: caching: {'a': 1} would not be"),
     "unknown reward": ("rewards: [prais]", "c.yaml:5:11: rewards.0.type: unknown reward 'prais'"),
     "unknown evaluator": (
         "evaluation: {evaluators: [moood]}",

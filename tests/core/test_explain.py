@@ -115,6 +115,9 @@ def test_explain_sections(run: Run, toy: Plugins) -> None:
     assert "model.reward_model_source" in said
     assert "Folder of the reward model." not in said
     assert "Which of the three." in run("explain", "reward_model_source").said
+    for same in ("dataset", "eval_datasets", "datasets"):
+        assert "datasets.split train Split to read." in run("explain", same).said
+    assert run("explain", "reward_functions").said == run("explain", "rewards").said
     said = run("explain", "rewards").said
     assert "rewards.weight 1.0 Factor in the weighted sum; applied exactly once." in said
 

@@ -201,7 +201,7 @@ def _root_value(path: str, written: str, value: Any, where: Origin, found: list[
             entry = _reward(item) if path == "rewards" else item
             named = {_LISTS[path]: entry} if isinstance(entry, str) or is_data(entry) else entry
             _section(f"{path}.{index}", f"{written}.{index}", named, where, found)
-    elif isinstance(value, (Section, Mapping)) and path not in (*_LISTS, "chat_template"):
+    elif isinstance(value, (Section, Mapping)) and path in _SECTIONS:
         _section(path, written, value, where, found)
     else:
         found.append(Setting(path, value, where(written), written))

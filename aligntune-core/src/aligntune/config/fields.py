@@ -24,6 +24,15 @@ from aligntune.config.section import Section, extra_of
 __all__ = ["REQUIRED", "Field", "all_fields", "find", "meaning_of", "names", "section_called"]
 
 
+# Names at the top level that stand for a section, or for the same fields as one.
+_STANDS_FOR = {
+    "dataset": "datasets",
+    "eval_datasets": "datasets",
+    "reward_functions": "rewards",
+    "reward_function_weights": "rewards",
+}
+
+
 class _Required:
     """Stands for the default of a field that has none."""
 
@@ -220,7 +229,7 @@ def meaning_of(path: str) -> str:
 def section_called(name: str) -> str:
     """The path of the section that a name means, or an empty string."""
     sections = {field.section for field in all_fields()}
-    path = field_paths().get(name, name)
+    path = _STANDS_FOR.get(name) or field_paths().get(name, name)
     return path if path in sections else ""
 
 
@@ -228,6 +237,8 @@ def find(name: str) -> list[Field]:
     """The fields that a name means: a full path (with or without index), or any other name."""
     plain = ".".join(part for part in name.split(".") if not part.isdigit())
     plain = plain.replace("-", "_").replace("eval_datasets.", "datasets.")
+    if name in _STANDS_FOR:
+        return []
     for said in (lambda f: names(f)[:1], names, lambda f: [f.name, *f.others]):
         found = [field for field in all_fields() if plain in said(field)]
         if found:
