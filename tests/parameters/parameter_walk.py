@@ -69,6 +69,11 @@ BESIDE: dict[str, dict[str, Any]] = {
     "train.f_alpha_divergence_coef": {"f_divergence_type": "alpha_divergence"},
     "train.discopop_tau": {"loss_type": ["discopop"]},
 }
+# The same for one algorithm.
+BESIDE_OF: dict[tuple[str, str], dict[str, Any]] = {
+    ("grpo", "model.bias"): {"kl_coef": 0.0},
+    ("ppo", "model.bias"): {"kl_coef": 0.0},
+}
 
 
 def config_class(algorithm: str) -> type[RunConfig]:
@@ -145,7 +150,7 @@ def settings(algorithm: str, path: str, value: Any, use: To) -> dict[str, Any]:
     section, _, name = path.partition(".")
     given: dict[str, Any] = {**NEEDED, "algorithm": algorithm}
     given |= {"rewards": REWARDS} if KINDS[algorithm] == "rl" else {}
-    given |= BESIDE.get(path, {})
+    given |= BESIDE.get(path, {}) | BESIDE_OF.get((algorithm, path), {})
     given = {key: item for key, item in given.items() if item is not None}
     given[section] = {name: value}
     if use.when is not None and use.when.path != path:

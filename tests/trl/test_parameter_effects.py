@@ -615,6 +615,19 @@ def test_what_is_said_beside_training_is_asked_for_as_in_training(
     assert [text for text in asked if not text.endswith("<empty>")] == []
 
 
+def test_the_order_of_prompts_has_a_seed_of_its_own(common: dict[str, Any], tmp_path: Path) -> None:
+    def prompts(name: str, **given: Any) -> list[str]:
+        settings = common | {"output_dir": str(tmp_path / name), **given}
+        run = create_rl_trainer(
+            algorithm="grpo", rewards=["length"], batch_size=2, max_completion_length=2, **settings
+        ).train()
+        return [json.loads(line)["prompt"] for line in run.samples.read_text().splitlines()]
+
+    assert prompts("seed", seed=1) == prompts("both", seed=1, data_seed=1)
+    assert prompts("other", seed=1, data_seed=2) == prompts("moved", seed=2)
+    assert prompts("seed again", seed=1) != prompts("moved again", seed=2)
+
+
 def test_long_prompts_are_left_out_of_the_rows_to_evaluate_on_too(
     common: dict[str, Any], tmp_path: Path
 ) -> None:

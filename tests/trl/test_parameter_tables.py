@@ -16,6 +16,7 @@ from typing import Any
 
 import peft
 import pytest
+import torch
 import transformers
 from parameter_walk import (
     BESIDE,
@@ -42,10 +43,18 @@ from aligntune.errors import ConfigError
 from aligntune.hardware import Hardware
 from aligntune.plan import make_plan
 from aligntune.plan.parameters import Refused, To
+from aligntune.plan.resolved import resolved_values
 from aligntune.plugins import Plugins, Switches
 from aligntune_trl.arguments import _RENAMED, argument_values, build_config
 from aligntune_trl.machine import check_machine
-from aligntune_trl.names import GENERATION, LOGGERS, OPTIMIZERS, QUANTIZATION, SCHEDULERS
+from aligntune_trl.names import (
+    _READERS,
+    GENERATION,
+    LOGGERS,
+    OPTIMIZERS,
+    QUANTIZATION,
+    SCHEDULERS,
+)
 
 TABLES = {algorithm: table_of(algorithm, "aligntune_trl") for algorithm in KINDS}
 
@@ -175,8 +184,21 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("sft", {"dataset_kwargs": {"add_special_tokens": False}}, "TRL has no such argument"),
     ("sft", {"dataset_kwargs": {"skip_prepare_dataset": True}}, "rows are text"),
     ("sft", {"padding_free": True}, "nothing would cut rows"),
+    ("sft", {"packing": True, "truncation_mode": "keep_end"}, "packing cuts rows at their end"),
     ("sft", {"loss_type": "dft", "label_smoothing_factor": 0.1}, "smooths the loss nll alone"),
     ("sft", {"optimizer": "adamw_torhc"}, "did you mean 'adamw_torch'?"),
+    ("sft", {"optimizer": "sgd", "adam_beta1": 0.5}, "'sgd' does not read it"),
+    ("sft", {"optimizer": "lion_32bit", "adam_epsilon": 0.5}, "'lion_32bit' does not read it"),
+    ("sft", {"optimizer": "grokadamw", "adam_beta2": 0.5}, "'grokadamw' does not read it"),
+    ("sft", {"lr_scheduler": "constant", "warmup_steps": 5}, "'constant' has no warmup"),
+    ("sft", {"lr_scheduler": "constant", "warmup_ratio": 0.2}, "'constant' has no warmup"),
+    ("sft", {"logging_strategy": "epoch", "logging_steps": 5}, "`train.logging_strategy` is steps"),
+    ("sft", {"save_strategy": "no", "save_total_limit": 5}, "`train.save_strategy` is steps or"),
+    ("sft", {"metric_for_best_model": "eval_accuracy"}, "`train.eval_strategy` is steps or epoch"),
+    ("grpo", {"greater_is_better": True}, "`train.eval_strategy` is steps or epoch"),
+    ("grpo", {"ds3_gather_for_generation": False}, "it is for DeepSpeed ZeRO-3"),
+    ("grpo", {"loss_type": "cispo", "cliprange": 0.3}, "cispo does not clip the ratio there"),
+    ("grpo", {"loss_type": "sapo", "cliprange_high": 0.3}, "sapo does not clip the ratio there"),
     ("sft", {"optimizer": "galore_adamw"}, "for which modules, which has no field"),
     ("sft", {"lr_scheduler": "cosin"}, "did you mean 'cosine'?"),
     ("sft", {"lr_scheduler": "cosine_with_min_lr"}, "needs arguments, which have no field"),
@@ -242,6 +264,36 @@ def test_what_is_refused_says_why(
     with pytest.raises(ConfigError) as caught:
         make_plan(load_config(wrong(algorithm, given)), plugins=plugins)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "given", "path", "expected"),
+    [
+        ("sft", {"lr_scheduler": "constant"}, "warmup_ratio", 0.0),
+        ("grpo", {"loss_type": "cispo"}, "cliprange_high", 5.0),
+        ("grpo", {"seed": 3}, "data_seed", 3),
+        ("grpo", {"seed": 3, "data_seed": 47}, "data_seed", 47),
+    ],
+)
+def test_defaults_bend_and_stay_so_in_the_resolved_configuration(
+    algorithm: str, given: dict[str, Any], path: str, expected: Any, plugins: Plugins
+) -> None:
+    plan = make_plan(load_config(wrong(algorithm, given)), plugins=plugins)
+    assert getattr(plan.config.train, path) == expected
+    again = make_plan(load_config(resolved_values(plan)[0], kind=KINDS[algorithm]), plugins=plugins)
+    assert again.config.train == plan.config.train
+
+
+def test_the_optimizers_that_read_a_field_are_those_of_transformers() -> None:
+    """Of the optimizers that torch brings; the others need packages of their own."""
+    model = torch.nn.Linear(1, 1)
+    read = {}
+    for name in ("adamw_torch", "adafactor", "sgd", "adagrad", "rmsprop"):
+        args = transformers.TrainingArguments(optim=name, adam_beta1=0.5, adam_epsilon=0.25)
+        taken = transformers.Trainer.get_optimizer_cls_and_kwargs(args, model)[1]
+        read[name] = (taken.get("betas") == (0.5, 0.999), taken.get("eps") == 0.25)
+    found = {n: (n in _READERS["adam_beta1"], n in _READERS["adam_epsilon"]) for n in read}
+    assert found == read
 
 
 # What is set, what a machine without a GPU says, what one with a GPU and without the package says.

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from aligntune.data.checks import check_data
 from aligntune.errors import Problem, did_you_mean
 from aligntune_trl.contradictions import CONTRADICTIONS
-from aligntune_trl.names import check_names
+from aligntune_trl.names import WITHOUT_WARMUP, check_names
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
     from aligntune.plan.parameters import Check
 
-__all__ = ["GRPO_LOSSES", "SFT_LOSSES", "checks"]
+__all__ = ["GRPO_LOSSES", "SFT_LOSSES", "check_clipping", "checks"]
 
 SFT_LOSSES = ("nll", "dft", "chunked_nll")
 GRPO_LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
@@ -64,6 +64,20 @@ def checks(losses: tuple[str, ...] | None = None) -> tuple[Check, ...]:
     return (check_loss, *common)
 
 
+def check_clipping(config: RunConfig) -> Iterable[Problem]:
+    """Losses of GRPO that clip the ratio from above alone, or not at all."""
+    train = config.train
+    unused = {
+        "cispo": ("cliprange",),
+        "sapo": ("cliprange", "cliprange_high"),
+        "vespo": ("cliprange", "cliprange_high"),
+    }
+    for name in unused.get(str(train.loss_type), ()):
+        if getattr(train, name) != type(train).model_fields[name].default:
+            message = f"the loss {train.loss_type} does not clip the ratio there"
+            yield Problem(f"train.{name}", message, hint="leave it out")
+
+
 def _check_evaluation(config: RunConfig) -> Iterable[Problem]:
     if config.has_evaluation_data:
         return
@@ -89,3 +103,9 @@ def _check_warmup(config: RunConfig) -> Iterable[Problem]:
     if train.warmup_steps and train.warmup_ratio and "warmup_ratio" in train.model_fields_set:
         message = "`warmup_steps` and `warmup_ratio` both say how long the warmup is"
         yield Problem("train.warmup_ratio", message, hint="keep one of them")
+    for name in ("warmup_steps", "warmup_ratio"):
+        asked = name in train.model_fields_set and getattr(train, name)
+        if asked and train.lr_scheduler in WITHOUT_WARMUP:
+            message = f"{train.lr_scheduler!r} has no warmup"
+            hint = "leave it out, or use `train.lr_scheduler: constant_with_warmup`"
+            yield Problem(f"train.{name}", message, hint=hint)

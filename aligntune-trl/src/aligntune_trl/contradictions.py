@@ -88,6 +88,9 @@ def check_data_arguments(config: RunConfig) -> Iterable[Problem]:
         message = "nothing would cut rows to `model.max_seq_length`"
         hint = "set `train.packing: true`, or `model.max_seq_length: null`"
         yield Problem("train.padding_free", message, hint=hint)
+    if train.packing and train.truncation_mode == "keep_end":
+        message = "packing cuts rows at their end"
+        yield Problem("train.truncation_mode", message, hint="set `train.packing: false`")
     if train.label_smoothing_factor and train.loss_type not in (None, "nll"):
         message = f"TRL smooths the loss nll alone, and `train.loss_type` is {train.loss_type}"
         yield Problem("train.label_smoothing_factor", message, hint="keep one of the two")

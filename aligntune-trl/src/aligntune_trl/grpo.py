@@ -70,14 +70,18 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
     ) -> Trainer:
         import trl
 
+        from aligntune_trl.rollouts import RolloutTrainer
+
         assert self.data is not None
+        # LUSPO's ratio is that of a whole completion (arXiv 2602.05261).
+        whole = self.config.train.loss_type == "luspo"
         arguments |= {
-            "importance_sampling_level": "token",
+            "importance_sampling_level": "sequence" if whole else "token",
             "use_bias_correction_kl": False,
             "remove_unused_columns": False,
         }
         arguments["chat_template_kwargs"] = self.template_arguments
-        return trl.GRPOTrainer(
+        return RolloutTrainer(
             model=policy.model,
             reward_funcs=[self.scorer],  # type: ignore[list-item]
             args=build_config(trl.GRPOConfig, arguments),

@@ -6,6 +6,7 @@ reading them from the libraries takes seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,15 @@ from aligntune.errors import Problem, did_you_mean
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
 
-__all__ = ["GENERATION", "LOGGERS", "OPTIMIZERS", "QUANTIZATION", "SCHEDULERS", "check_names"]
+__all__ = [
+    "GENERATION",
+    "LOGGERS",
+    "OPTIMIZERS",
+    "QUANTIZATION",
+    "SCHEDULERS",
+    "WITHOUT_WARMUP",
+    "check_names",
+]
 
 _BITSANDBYTES = (
     "adamw_bnb_8bit",
@@ -62,9 +71,20 @@ OPTIMIZERS: Mapping[str, str] = {
     "schedule_free_sgd": "schedulefree",
     "stable_adamw": "optimi",
 }
+_WITH_EPSILON = tuple(
+    name for name in OPTIMIZERS if re.search("adam|ademamix", name) and name != "grokadamw"
+)
+_WITH_BETAS = (*_WITH_EPSILON, *(name for name in OPTIMIZERS if "lion" in name))
+# Field -> the optimizers that transformers hands it to.
+_READERS = {
+    "adam_beta1": _WITH_BETAS,
+    "adam_beta2": _WITH_BETAS,
+    "adam_epsilon": _WITH_EPSILON,
+}
 _WITH_ARGUMENTS = ("cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay")
 _LAST_RATE = 1e-7  # where a polynomial schedule of transformers ends
 _BY_EVALUATION = ("reduce_lr_on_plateau", "greedy")
+WITHOUT_WARMUP = ("constant", *_BY_EVALUATION)
 SCHEDULERS = (
     "linear",
     "cosine",
@@ -203,6 +223,11 @@ def check_names(config: RunConfig) -> Iterator[Problem]:
             yield Problem(f"train.generation_kwargs.{name}", message, hint="leave it out")
     for name in config.model.quantization:
         yield from _unknown(f"model.quantization.{name}", [name], QUANTIZATION)
+    for field, readers in _READERS.items():
+        changed = getattr(train, field) != type(train).model_fields[field].default
+        if changed and train.optimizer not in readers:
+            message = f"the optimizer {train.optimizer!r} does not read it"
+            yield Problem(f"train.{field}", message, hint="leave it out")
     if train.optimizer in _OF_PARTS:
         message = f"{train.optimizer!r} needs to be told for which modules, which has no field"
         yield Problem("train.optimizer", message, hint="use another one, such as adamw_torch")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import trl
 from safetensors.torch import load_file, save_file
 
 from aligntune_trl.critic import ValueHead
@@ -29,8 +28,10 @@ from aligntune_trl.ppo_loss import (
     value_loss,
     whiten,
 )
+from aligntune_trl.rollouts import RolloutTrainer
 
 if TYPE_CHECKING:
+    import trl
     from torch import Tensor
 
     from aligntune.config.sections.training import TrainingConfig
@@ -43,7 +44,7 @@ STATE = "ppo_state.json"
 Batch = dict[str, Any]
 
 
-class PPOLoop(trl.GRPOTrainer):
+class PPOLoop(RolloutTrainer):
     """PPO with one completion for each prompt.
 
     Attributes:
@@ -59,7 +60,8 @@ class PPOLoop(trl.GRPOTrainer):
 
     args: trl.GRPOConfig
     model: Any
-    loss_is_scaled_for_ga = False  # transformers divides the loss by the accumulated passes
+    # Transformers divides the loss by the accumulated passes.
+    loss_is_scaled_for_ga = False  # type: ignore[assignment]
 
     def __init__(
         self,

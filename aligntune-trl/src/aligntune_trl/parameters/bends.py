@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.enums import PrecisionType
 from aligntune_trl import batch
+from aligntune_trl.names import WITHOUT_WARMUP
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
     from aligntune.hardware import Hardware
     from aligntune.plan.parameters import Bend
 
-__all__ = ["BENDS", "lora_dropout_stays", "no_lora_dropout"]
+__all__ = ["BENDS", "data_seed", "lora_dropout_stays", "no_lora_dropout"]
 
 
 def _precision(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
@@ -65,6 +66,12 @@ def no_lora_dropout(config: RunConfig, hardware: Hardware | None) -> tuple[Any, 
     return None
 
 
+def data_seed(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    """Rollouts take prompts in the order of one seed, as TRL's do, unless another was set."""
+    seed = config.train.seed
+    return None if seed == config.train.data_seed else (seed, "`train.seed`")
+
+
 def _no_evaluation(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
     return None if config.has_evaluation_data else ("no", "there is no evaluation data")
 
@@ -84,6 +91,8 @@ def _loggers(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | 
 def _no_ratio(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
     if "warmup_steps" in config.train.model_fields_set:
         return 0.0, "`train.warmup_steps` is set"
+    if config.train.lr_scheduler in WITHOUT_WARMUP:
+        return 0.0, f"{config.train.lr_scheduler} has no warmup"
     return None
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aligntune.plan.parameters import Fixed, Ours, ParameterTable, Refused, To, Use, When
 from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
-from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
+from aligntune_trl.parameters.bends import BENDS, data_seed, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.rewards import REWARD_USES
 from aligntune_trl.parameters.training import trainer_uses
+
+if TYPE_CHECKING:
+    from aligntune.config import RunConfig
+    from aligntune.hardware import Hardware
 
 __all__ = ["GRPO", "GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
 
@@ -69,13 +73,24 @@ def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "train.vllm_gpu_memory_utilization": to(
             "vllm_gpu_memory_utilization", when=When("train.fast_inference", (True,))
         ),
-        "train.ds3_gather_for_generation": to("ds3_gather_for_generation"),
+        "train.ds3_gather_for_generation": Fixed(
+            (True,), "it is for DeepSpeed ZeRO-3, and this backend trains in one process"
+        ),
         **REWARD_USES,
         "rewards.*": Ours("aligntune.scoring: the weighted sum"),
     }
 
 
+CAP = 5.0  # of CISPO's ratio itself (Khatri et al. 2025, arXiv 2510.13786, "ScaleRL")
+
+
+def _cap(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    return (CAP, "the largest ratio of CISPO") if config.train.loss_type == "cispo" else None
+
+
 GRPO_BENDS = (
+    ("train.data_seed", data_seed),
+    ("train.cliprange_high", _cap),
     ("model.disable_dropout", lora_dropout_stays),
     ("model.lora_dropout", no_lora_dropout),
     ("train.per_device_batch_size", batch.default_batch),
@@ -86,6 +101,7 @@ GRPO_BENDS = (
 )
 GRPO_CHECKS = (
     *checking.checks(checking.GRPO_LOSSES),
+    checking.check_clipping,
     contradictions.check_reference,
     contradictions.check_adapter_reference,
     batch.check_groups,

@@ -10,7 +10,7 @@ from aligntune.errors import Problem
 from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use, When
 from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
-from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
+from aligntune_trl.parameters.bends import BENDS, data_seed, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.grpo import grpo_uses
 from aligntune_trl.parameters.model import model_uses
 
@@ -124,6 +124,7 @@ def ppo_lines(config: RunConfig) -> list[str]:
 
 
 PPO_BENDS = (
+    ("train.data_seed", data_seed),
     ("train.per_device_batch_size", _default_batch),
     ("model.disable_dropout", lora_dropout_stays),
     ("model.lora_dropout", no_lora_dropout),

@@ -15,6 +15,7 @@ _UNDEFINED = Fixed(
     "no paper and no implementation defines it; what shapes the update is `train.cliprange`, "
     "`train.cliprange_high` and `train.ent_coef`",
 )
+_EVER = ("steps", "epoch")
 _ONE_PROCESS = Refused("this backend trains in one process")
 _LAUNCHED = Refused("torchrun or accelerate starts the processes, and tells them where they meet")
 
@@ -72,12 +73,14 @@ def _training(owner: str) -> dict[str, Use]:
         "train.eval_interval": to("eval_steps", when=evaluated),
         "train.save_strategy": to("save_strategy"),
         "train.save_interval": to("save_steps", when=saved),
-        "train.save_total_limit": to("save_total_limit"),
+        "train.save_total_limit": to("save_total_limit", when=When("train.save_strategy", _EVER)),
         "train.load_best_model_at_end": to("load_best_model_at_end"),
-        "train.metric_for_best_model": to("metric_for_best_model", drop_none=True),
-        "train.greater_is_better": to("greater_is_better"),
+        "train.metric_for_best_model": to(
+            "metric_for_best_model", drop_none=True, when=When("train.eval_strategy", _EVER)
+        ),
+        "train.greater_is_better": to("greater_is_better", when=When("train.eval_strategy", _EVER)),
         "train.logging_strategy": to("logging_strategy"),
-        "train.logging_steps": to("logging_steps"),
+        "train.logging_steps": to("logging_steps", when=When("train.logging_strategy", ("steps",))),
         "train.dataloader_num_workers": to("dataloader_num_workers"),
         "train.dataloader_drop_last": to("dataloader_drop_last"),
         "datasets.streaming": Refused(
