@@ -78,6 +78,26 @@ def grpo_run(path: Path) -> RunDirectory:
             "unused": [],
         },
     )
+    run.write_json(
+        run.data,
+        {
+            "train": [
+                {
+                    "name": "sums.jsonl",
+                    "read": 1200,
+                    "kept": 1190,
+                    "shape": "prompt",
+                    "why": "prompt: the column prompt",
+                    "left_out": {"the prompt is empty": 7, "no turn of the user": 3},
+                    "cut": {"the system turn, which system_prompt replaces": 2},
+                    "held_out": 200,
+                    "drawn": None,
+                }
+            ],
+            "too_long": 14,
+            "eval": [{"name": "asked.csv", "read": 9, "kept": 9, "left_out": {}, "cut": {}}],
+        },
+    )
     run.write_json(run.environment, environment())
     run.write_json(
         run.plugins,
@@ -232,6 +252,34 @@ def test_evaluation_shows_before_after_and_the_change(grpo: Page) -> None:
     assert cells[5] == "+0.5"
 
 
+def test_rows_are_counted_with_the_reasons(grpo: Page) -> None:
+    rows = [[cell.text for cell in row.find_elements(By.CSS_SELECTOR, "td")]
+            for row in grpo.all("#data tbody tr")]  # fmt: skip
+    assert rows[0] == [
+        "sums.jsonl",
+        "training",
+        "prompt: the column prompt",
+        "1,200",
+        "1,190",
+        "7: the prompt is empty\n3: no turn of the user",
+        "2: the system turn, which system_prompt replaces",
+        "200",
+        "\u2013",
+    ]
+    assert rows[1] == [
+        "asked.csv",
+        "evaluation",
+        "",
+        "9",
+        "9",
+        "\u2013",
+        "\u2013",
+        "\u2013",
+        "\u2013",
+    ]
+    assert "14 rows to train on are left out besides" in grpo.one("#data").text
+
+
 def test_samples_can_be_searched_ordered_and_paged(grpo: Page) -> None:
     def steps() -> list[str]:
         return [card.text.split("\n")[0] for card in grpo.all(".sample .head span:first-child")]
@@ -335,6 +383,8 @@ def test_nothing_that_a_file_holds_can_run(browser: webdriver.Chrome, tmp_path: 
                 "reference": ATTACK,
             },
         )
+    said = {"name": ATTACK, "why": ATTACK, "left_out": {ATTACK: ATTACK}, "cut": {ATTACK: 1}}
+    run.write_json(run.data, {"train": [said, ATTACK, None], "eval": {ATTACK: ATTACK}})
     run.fail(RuntimeError(ATTACK))
     page = Page(browser, write_report(run))
     page.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
@@ -378,6 +428,7 @@ def test_a_failed_run_says_so_and_shows_what_there_is(
         file.write('{"step": 4, "lo')
     run.samples.write_text('{"step": 1}\noops\n{"step": 2}\n')
     run.plan.write_text("{")
+    run.data.write_text("{")
     run.fail(DataError("row 17 has no column 'answer'"))
     page = Page(browser, write_report(run))
     for part in (
@@ -387,6 +438,7 @@ def test_a_failed_run_says_so_and_shows_what_there_is(
         "metrics.jsonl:4: the last line is cut off",
         "samples.jsonl:2: not a JSON object",
         "plan.json:1: not valid JSON",
+        "data.json:1: not valid JSON",
         "loss is not a finite number at one logged step, first at step 3",
     ):
         assert part in page.text

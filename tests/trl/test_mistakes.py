@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,10 @@ def test_a_run_is_not_resumed_as_another_one(settings: dict[str, Any]) -> None:
 def test_rows_that_do_not_fit_are_counted_and_none_left_is_an_error(
     settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    create_sft_trainer(**settings, max_seq_length=6).setup()
-    assert "rows nothing to train on fits into 6 tokens: they are left out" in caplog.text
+    run = create_sft_trainer(**settings, max_seq_length=6).train()
+    found = re.search(r"of (\d+) of 16 rows nothing to train on fits into 6 tokens", caplog.text)
+    assert found is not None
+    assert json.loads(run.data.read_text())["too_long"] == int(found[1])
     with pytest.raises(DataError, match="of 16 of 16 rows nothing to train on fits into 3 tokens"):
         create_sft_trainer(**settings, max_seq_length=3).setup()
 

@@ -257,7 +257,23 @@ class TRLTrainer(TrainerBase):
         record = {"train": [report.as_dict() for report in self.data.reports]}
         if self.config.eval_datasets and self.eval_data is not None:
             record["eval"] = [report.as_dict() for report in self.eval_data.reports]
-        self.run.write_json(self.run.data, record)
+        too_long = self._too_long()
+        self.run.write_json(self.run.data, {**record, "too_long": too_long})
+
+    def _too_long(self) -> int | None:
+        """Rows to train on that were left out for their length; None where nobody can tell.
+
+        Packed rows are no longer the rows that were given, and streams have no number of rows.
+        """
+        if self.config.train.packing or any(data.streams for data in self.config.datasets):
+            return None
+        assert self.data is not None
+        given = sum(
+            report.kept - report.held_out if report.drawn is None else report.drawn
+            for report in self.data.reports
+        )
+        kept: Any = self.setup().train_dataset
+        return given - len(kept)
 
     def _measure_during(self) -> list[Metric]:
         return self.measure("during") if self._training else []

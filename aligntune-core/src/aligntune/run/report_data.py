@@ -50,6 +50,10 @@ class RunData:
     metrics: Records = field(default_factory=list)
     samples: Records = field(default_factory=list)
     evaluation: Records = field(default_factory=list)
+    rows: Records = field(default_factory=list)
+    """What became of the rows of each data set; `purpose` is `train` or `eval`."""
+    too_long: float = 0
+    """Rows to train on that are left out because too little of them fits."""
     config: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -118,6 +122,8 @@ def read_run(run: RunDirectory) -> RunData:
     data.plan = _mapping(run.plan, data.notes)
     data.environment = _mapping(run.environment, data.notes)
     data.plugins = _records(run.plugins, data.notes)
+    counted = _mapping(run.data, data.notes)
+    data.rows, data.too_long = _rows(counted), as_number(counted.get("too_long")) or 0
     for name in ("metrics", "samples", "evaluation"):
         setattr(data, name, _lines(getattr(run, name), data.notes))
     if run.config.exists():
@@ -134,6 +140,21 @@ def _mapping(path: Path, notes: list[str]) -> dict[str, Any]:
 def _records(path: Path, notes: list[str]) -> Records:
     found = _json(path, notes)
     return [r for r in found if isinstance(r, dict)] if isinstance(found, list) else []
+
+
+def _rows(found: Mapping[str, Any]) -> Records:
+    """The data sets that were read, with the reasons for which rows were left out or cut."""
+    rows = []
+    for purpose in ("train", "eval"):
+        reports = found.get(purpose)
+        for report in reports if isinstance(reports, list) else []:
+            if isinstance(report, dict):
+                reasons = {
+                    name: some if isinstance(some := report.get(name), dict) else {}
+                    for name in ("left_out", "cut")
+                }
+                rows.append({**report, **reasons, "purpose": purpose})
+    return rows
 
 
 def _json(path: Path, notes: list[str]) -> Any:
