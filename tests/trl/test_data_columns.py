@@ -170,6 +170,10 @@ def returns_fewer(rows: Row) -> Row:
     return {"text": rows["q"][:1]}
 
 
+def returns_no_rows(rows: Row) -> Row:
+    return {name: [] for name in rows}
+
+
 def fails_on_the_second(row: Row) -> Row:
     return {"text": {"a": "b"}[row["q"]]}
 
@@ -187,6 +191,7 @@ PROCESSING: list[tuple[Callable[..., Any], Row, str]] = [
         "returned text: 'just one'; expected a list with",
     ),
     (returns_fewer, {"processing_batched": True}, "columns of different lengths (q 2, text 1)"),
+    (returns_no_rows, {"processing_batched": True}, "returned none of the 2 rows"),
     (fails_on_the_second, {}, "raised KeyError: 'x' (row 1); the columns it was given: q"),
     (counts_too_far, {}, "returned values that cannot stand together in a column"),
     (returns_text, {"processing_fn_kwargs": {"x": 1}}, "unexpected keyword argument 'x'"),
@@ -200,6 +205,18 @@ def test_what_is_said_of_a_processing_function(
     message = said([{"q": "a"}, {"q": "x"}], processing_fn=function, **given)
     assert f"processing_fn {function.__qualname__} " in message
     assert says in message
+
+
+def returns_the_first(rows: Row) -> Row:
+    return {"text": rows["q"][:1], "q": rows["q"][:1]}
+
+
+def test_rows_that_a_batched_function_leaves_out_are_counted() -> None:
+    rows = datasets.Dataset.from_list([{"q": "a"}, {"q": "b"}, {"q": "c"}])
+    config = DatasetConfig(name=rows, processing_fn=returns_the_first, processing_batched=True)
+    (report,) = prepare([config], "language-modelling").reports
+    assert (report.read, report.kept) == (3, 1)
+    assert report.left_out == {"processing_fn did not return them": 2}
 
 
 def test_batches_may_have_more_rows_than_they_had() -> None:

@@ -26,6 +26,8 @@ __all__ = ["DataReport", "Prepared", "follow", "prepare"]
 
 logger = logging.getLogger("aligntune")
 
+_NOT_RETURNED = "processing_fn did not return them"
+
 
 @dataclass
 class Prepared:
@@ -89,15 +91,18 @@ def _prepare_one(
     rows = load_rows(config)
     if len(rows) == 0:
         raise DataError(f"{config.label}: the data set is empty")
-    rows, normaliser = _ready(limit(rows, config), config, contract, keep_all)
+    read = limit(rows, config)
+    rows, normaliser = _ready(read, config, contract, keep_all)
     made = apply(rows, normaliser, config.dataset_num_proc)
+    # A batched processing_fn may return fewer rows than it was given, or more.
+    fewer = max(0, len(read) - len(rows))
     return made.rows, DataReport(
         config.label,
-        len(rows),
+        len(rows) + fewer,
         len(made.rows),
         normaliser.shape,
         normaliser.why,
-        made.left_out,
+        {**({_NOT_RETURNED: fewer} if fewer else {}), **made.left_out},
         made.cut,
     )
 

@@ -99,13 +99,13 @@ def processed(rows: Dataset, config: DatasetConfig) -> Dataset:
     """The rows with what `processing_fn` made of them.
 
     Raises:
-        DataError: if the function raises, or returns what cannot stand in a row.
+        DataError: if the function raises, or returns no rows, or what cannot stand in a row.
     """
     function = make_processing(config)
     if function is None:
         return rows
     try:
-        return rows.map(
+        made = rows.map(
             function,
             with_indices=True,
             batched=function.batched,
@@ -116,6 +116,12 @@ def processed(rows: Dataset, config: DatasetConfig) -> Dataset:
             f"{config.label}: processing_fn {getattr(function.function, '__qualname__', function)} "
             f"returned values that cannot stand together in a column: {error}"
         ) from error
+    if len(made) == 0:
+        raise DataError(
+            f"{config.label}: processing_fn {getattr(function.function, '__qualname__', function)} "
+            f"returned none of the {len(rows)} rows"
+        )
+    return made
 
 
 def renamed(
