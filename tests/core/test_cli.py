@@ -147,6 +147,7 @@ def test_plan_as_a_table_shows_values_whatever_they_hold(
     for part in ("toy-sft: imitation", "each step trains on 2 rows", "ToyConfig.lr"):
         assert part in answer.said
     assert "[/INST]" in answer.said
+    assert "model.peft_enabled false default whether an adapter" in answer.said
 
 
 def test_unknown_commands(run: Run, no_plugins: Plugins) -> None:

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from aligntune.cli.configured import config_of
 from aligntune.cli.console import out, print_json, table
+from aligntune.cli.explain import written
 from aligntune.hardware import Hardware
 from aligntune.plan import Plan, make_plan, plan_as_dict
 
@@ -48,7 +49,7 @@ def _show(plan: Plan) -> None:
     shown = table("parameter", "value", "from", "goes to")
     entries = plan_as_dict(plan)
     for value in entries["values"]:
-        said = "" if value["value"] is None else str(value["value"])
+        said = "" if value["value"] is None else written(value["value"])
         origin = value["origin"]
         style = "dim" if origin.startswith("default") else ""
         row = (value["path"], said, origin, value["destination"])
