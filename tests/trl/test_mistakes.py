@@ -69,6 +69,17 @@ def test_a_run_is_not_resumed_as_another_one(settings: dict[str, Any]) -> None:
     create_sft_trainer(**settings | {"max_steps": 2}).train(resume=True)
 
 
+@pytest.mark.parametrize(("stop", "warned"), [(1, True), (2, False)])
+def test_a_run_that_resumes_amid_a_generation_says_what_it_loses(
+    settings: dict[str, Any], caplog: pytest.LogCaptureFixture, stop: int, warned: bool
+) -> None:
+    settings |= {"algorithm": "grpo", "rewards": ["length"], "max_completion_length": 2}
+    settings |= {"batch_size": 2, "rollout_batch_size": 4, "num_generations": 2, "max_steps": 3}
+    create_rl_trainer(**settings, stop_after_steps=stop).train()
+    create_rl_trainer(**settings).train(resume=True)
+    assert (f"step {stop} is amid the 2 steps that completions serve" in caplog.text) is warned
+
+
 def test_rows_that_do_not_fit_are_counted_and_none_left_is_an_error(
     settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -222,8 +222,10 @@ class TRLTrainer(TrainerBase):
             trainer = self.setup()
             self._record_data()
             if checkpoint is not None:
-                self.run.truncate_after(int(checkpoint.name.rpartition("-")[2]))
+                step = int(checkpoint.name.rpartition("-")[2])
+                self.run.truncate_after(step)
                 logger.info("resuming from %s", checkpoint)
+                self.resumed_from(step)
             elif self.config.evaluation.before_training:
                 self.measure("before")
             try:
@@ -240,6 +242,9 @@ class TRLTrainer(TrainerBase):
                 address = self.push_to_hub(self._repository, token=self._hub_token)
                 logger.info("the model is at %s", address)
         return self.run
+
+    def resumed_from(self, step: int) -> None:
+        """Say what a run that resumes from the checkpoint of this step does otherwise."""
 
     @property
     def _repository(self) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "default_eval_batch",
     "default_group",
     "default_save_interval",
+    "generation_cycle",
     "grpo_lines",
     "length_line",
     "prompt_limit",
@@ -140,7 +141,7 @@ def prompts_per_generation(config: RunConfig) -> int:
     return _rollout(config) // (config.train.num_generations or 1)
 
 
-def _cycle(config: RunConfig) -> int:
+def generation_cycle(config: RunConfig) -> int:
     """Optimizer steps after which a generation of completions is used up as a step ends."""
     train = config.train
     batch = train.per_device_batch_size * config.distributed.num_processes
@@ -150,7 +151,7 @@ def _cycle(config: RunConfig) -> int:
 
 def default_save_interval(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
     """Checkpoints fall between two generations, where a run resumes exactly."""
-    cycle, interval = _cycle(config), config.train.save_interval
+    cycle, interval = generation_cycle(config), config.train.save_interval
     if interval % cycle == 0:
         return None
     return (interval // cycle + 1) * cycle, f"a multiple of the {cycle} steps per generation"
@@ -158,7 +159,7 @@ def default_save_interval(config: RunConfig, hardware: Hardware | None) -> tuple
 
 def check_resumable(config: RunConfig) -> Iterable[Problem]:
     """A checkpoint inside a generation cycle has lost the completions that are still to be used."""
-    cycle, interval = _cycle(config), config.train.save_interval
+    cycle, interval = generation_cycle(config), config.train.save_interval
     if config.train.save_strategy == "steps" and interval % cycle:
         near = interval // cycle * cycle or cycle
         yield Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import RLTrainerBase
@@ -9,7 +10,7 @@ from aligntune.errors import DataError
 from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
-from aligntune_trl.batch import prompt_limit, prompts_per_generation
+from aligntune_trl.batch import generation_cycle, prompt_limit, prompts_per_generation
 from aligntune_trl.callbacks import SamplesCallback, ScorerCallback
 from aligntune_trl.generation import with_short_prompts
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from aligntune_trl.preview_rows import Seen
 
 __all__ = ["GRPOTrainer"]
+
+logger = logging.getLogger("aligntune")
 
 
 class GRPOTrainer(TRLTrainer, RLTrainerBase):
@@ -63,6 +66,16 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             raise DataError(
                 f"{len(self.data.rows)} prompts are fewer than the {needed} that are completed at "
                 "once; lower `train.per_device_batch_size`, or bring more rows"
+            )
+
+    def resumed_from(self, step: int) -> None:
+        cycle = generation_cycle(self.config)
+        if step % cycle:
+            logger.warning(
+                "step %d is amid the %d steps that completions serve: those still to be used are "
+                "lost, new ones are made, and the run goes on otherwise than it would have",
+                step,
+                cycle,
             )
 
     def make_trainer(
