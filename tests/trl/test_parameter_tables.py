@@ -244,6 +244,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("grpo", {"sft_path": "x", "model": {"revision": "r"}}, "the run starts from `model.sft_path`"),
     ("grpo", {"bias": "all"}, "which stay when the adapter is switched off"),
+    ("ppo", {"vf_coef": 0.0, "cliprange_value": 0.3}, "the value loss does not count"),
     ("ppo", {"bias": "lora_only"}, "which stay when the adapter is switched off"),
     ("grpo", {"save_strategy": "epoch", "save_interval": 7}, "`train.save_strategy` is steps"),
     ("grpo", {"reward_weights": [1, 2]}, "2 weights, and the rewards are: custom"),

@@ -102,6 +102,14 @@ def _check_value_model(config: RunConfig) -> Iterable[Problem]:
         yield Problem("model.reward_value_loading_type", message, hint=hint)
 
 
+def _check_value_loss(config: RunConfig) -> Iterable[Problem]:
+    train = config.train
+    default = type(train).model_fields["cliprange_value"].default
+    if not train.vf_coef and train.cliprange_value != default:
+        message = "the value loss does not count: `train.vf_coef` is 0"
+        yield Problem("train.cliprange_value", message, hint="leave it out")
+
+
 def _check_stop_token(config: RunConfig) -> Iterable[Problem]:
     if config.train.stop_token is None:
         message = "a completion ends at a token, and none is named"
@@ -141,6 +149,7 @@ PPO_CHECKS = (
     batch.check_processes,
     _check_kl,
     _check_value_model,
+    _check_value_loss,
     _check_stop_token,
     contradictions.check_reference,
     contradictions.check_adapter_reference,
