@@ -91,6 +91,18 @@ def test_rows_that_do_not_fit_are_counted_and_none_left_is_an_error(
         create_sft_trainer(**settings, max_seq_length=3).setup()
 
 
+def test_the_data_set_that_lacks_what_a_reward_needs_is_named(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    asks = write_jsonl(tmp_path / "asks.jsonl", [{"prompt": "1+1="}])
+    data = [{"name": settings.pop("dataset_name")}, {"name": str(asks)}]
+    trainer = create_rl_trainer(
+        algorithm="grpo", rewards=[{"type": "accuracy"}], datasets=data, **settings
+    )
+    with pytest.raises(DataError, match=r"needs a reference.*asks.jsonl lacks answer"):
+        trainer.setup()
+
+
 def test_fewer_prompts_than_are_completed_at_once_are_no_run(settings: dict[str, Any]) -> None:
     settings |= {"batch_size": 8, "num_generations": 4, "max_samples": 1}
     trainer = create_rl_trainer(algorithm="grpo", rewards=[{"type": "length"}], **settings)

@@ -56,7 +56,7 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
         super().prepare_data()
         assert self.data is not None
         columns = self.data.rows.column_names
-        self.scorer = self.plan.scorer(columns)
+        self.scorer = self.plan.scorer(columns, self.data.partial)
         for prepared in filter(None, (self.data, self.eval_data)):
             prepared.rows = with_short_prompts(
                 prepared.rows, self.tokenizer, self.length_limit, self.template_arguments

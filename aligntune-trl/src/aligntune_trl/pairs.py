@@ -52,7 +52,9 @@ class PairTrainer(TRLTrainer):
         for prepared in filter(None, (self.data, self.eval_data)):
             prepared.rows = with_short_prompts(prepared.rows, self.tokenizer, self.prompt_limit, {})
         if self.config.rewards:
-            self.scorer = self.plan.scorer(self.shown.column_names)
+            self.scorer = self.plan.scorer(
+                self.shown.column_names, (self.eval_data or self.data).partial
+            )
             rows = self._few()  # a reward that fails does so now, and not when training has ended
             scored(self.scorer, rows, [completion_text(chosen) for chosen in rows["chosen"]])
         if self.config.evaluation.dpo_eval_enabled:

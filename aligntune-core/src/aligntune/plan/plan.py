@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,8 +65,14 @@ class Plan:
         """Full path -> value, of everything that is used."""
         return {value.path: value.value for value in self.values if value.used}
 
-    def scorer(self, columns: Iterable[str]) -> Scorer:
+    def scorer(
+        self, columns: Iterable[str], partial: Mapping[str, Sequence[str]] | None = None
+    ) -> Scorer:
         """The weighted sum of the run's rewards, checked against the columns of its data, loaded.
+
+        Args:
+            columns: of the data.
+            partial: columns that only some data sets have -> the others, which an error names.
 
         Raises:
             AlignTuneError: as `aligntune.scoring.build_scorer` says.
@@ -78,12 +84,15 @@ class Plan:
         try:
             return build_scorer(rewards, self.plugins, columns)
         except DataError as error:
-            if not defaulted:
-                raise
-            raise DataError(
-                f"{error}. {rewards[0].type!r} is the default because no reward is set; set "
-                "`rewards` for another one"
-            ) from error
+            text = str(error)
+            for column, lacking in (partial or {}).items():
+                text += f"; {', '.join(lacking)} lacks {column}"
+            if defaulted:
+                text += (
+                    f". {rewards[0].type!r} is the default because no reward is set; set "
+                    "`rewards` for another one"
+                )
+            raise DataError(text) from error
 
 
 def leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, bool, Any]]:
