@@ -46,7 +46,8 @@ SUITES = {
     ),
     "trl": (
         EVERYTHING_BUT_UNSLOTH,
-        ("hatchling", "hypothesis"),  # hatchling builds the packages of the documentation
+        # hatchling builds the packages of the documentation; xdist shares slow tests between cores.
+        ("hatchling", "hypothesis", "pytest-xdist"),
         ("tests/trl", "tests/eval", "tests/together", "tests/docs"),
     ),
     "unsloth": (

@@ -22,7 +22,7 @@ from aligntune.errors import (
     UnavailableError,
 )
 from aligntune.hardware import Hardware
-from aligntune.plan import Plan, Value, make_plan, resolved_values
+from aligntune.plan import Plan, Value, load_plan, make_plan, resolved_values
 from aligntune.plugins import Plugins
 
 SFT: dict[str, Any] = {"algorithm": "toy-sft", "model": "m", "dataset": "d", "batch_size": 2}
@@ -98,7 +98,7 @@ def test_use_unsloth_asks_for_it_and_contradicts_another_backend() -> None:
     [
         ({"algorithm": "toy-slt"}, NotRegisteredError, "did you mean 'toy-sft'"),
         ({"algorithm": "grpo"}, NotRegisteredError, "aligntune-trl"),
-        ({"rewards": ["prais"]}, NotRegisteredError, "did you mean 'praise'"),
+        ({"algorithm": "toy-rl", "rewards": ["prais"]}, NotRegisteredError, "mean 'praise'"),
         ({"rewards": ["praise"]}, ConfigError, "toy-sft does not learn from rewards"),
         ({"algorithm": "toy-rl"}, ConfigError, "none is set"),
         ({"evaluation": {"evaluators": ["moood"]}}, NotRegisteredError, "did you mean 'mood'"),
@@ -242,3 +242,31 @@ def test_each_kind_of_source_may_be_planned(tmp_path: Path) -> None:
     from_file = BackendFactory.plan(path, wanted)
     assert at(from_file, "model.name_or_path").origin == f"{path}:2:1"
     assert from_file.flat() == BackendFactory.plan(SFT, wanted).flat()
+
+
+def test_what_is_wrong_with_values_names_and_uses_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "algorithm: toy-rl\nmodel: m\ndataset: d\nepochs: -1\nlearnin_rate: 1\n"
+        "packing: true\nrewards: [prais]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_plan(path)
+    said = str(caught.value)
+    assert len(caught.value.problems) == 4
+    for place, words in (
+        ("4:1", "train.epochs"),
+        ("5:1", "did you mean 'learning_rate'"),
+        ("6:1", "train.packing: True would not be used"),
+        ("7:11", "did you mean 'praise'"),
+    ):
+        assert f"{path}:{place}: " in said
+        assert words in said
+
+
+def test_what_may_follow_from_a_mistake_is_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("algorithm: toy-rl\nmodel: m\ndataset: d\nrewards: 7\n")
+    with pytest.raises(ConfigError) as caught:
+        load_plan(path)
+    assert [problem.path for problem in caught.value.problems] == ["rewards"]

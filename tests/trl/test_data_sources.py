@@ -14,7 +14,7 @@ import yaml
 
 from aligntune import ConfigLoader
 from aligntune.config import DatasetConfig, SFTConfig
-from aligntune.data import load_rows
+from aligntune.data import load_rows, prepare
 from aligntune.errors import ConfigError, DataError
 from aligntune.plan import make_plan
 from aligntune.plan.resolved import resolved_yaml
@@ -279,3 +279,25 @@ def test_columns_may_miss_in_some_rows(streaming: bool, tmp_path: Path) -> None:
         {"a": 1, "b": None},
         {"a": 2, "b": "x"},
     ]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_text_in_a_table_stays_what_it_is(tmp_path: Path, ending: str, streaming: bool) -> None:
+    said = ["02134", "0.10", "12345678901234567890", "None", "NA", "null", "1e3", "True"]
+    separator = "," if ending == "csv" else "\t"
+    path = tmp_path / f"rows.{ending}"
+    path.write_text(
+        "\n".join([f"prompt{separator}completion", *(f"q{separator}{a}" for a in said)])
+    )
+    config = DatasetConfig(name=str(path), streaming=streaming)
+    rows = prepare([config], "language-modelling").rows
+    assert [row["completion"] for row in rows] == said
+
+
+def test_a_class_that_a_table_numbers_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\na,1\nb,0\nc,\nd,-1\n")
+    config = DatasetConfig(name=str(tmp_path / "rows.csv"), task_type="text_classification")
+    found = prepare([config], "text-classification")
+    assert [row["label"] for row in found.rows] == [1, 0]
+    assert sum(found.reports[0].left_out.values()) == 2

@@ -1,4 +1,4 @@
-"""The configuration that a command was given: a file, flags, or both."""
+"""The configuration that a command was given, a file, flags, or both; and its plan."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from aligntune.config import RunConfig, load_config
-from aligntune.config.assemble import collect
+from aligntune.config.assemble import Setting, collect
 from aligntune.errors import ConfigError
+from aligntune.hardware import Hardware
+from aligntune.plan import Plan, load_plan
 
-__all__ = ["config_of"]
+__all__ = ["config_of", "plan_of"]
 
 
 def config_of(path: Path | None, flags: dict[str, Any]) -> RunConfig:
@@ -18,6 +20,19 @@ def config_of(path: Path | None, flags: dict[str, Any]) -> RunConfig:
     Raises:
         ConfigError: if there is neither file nor flags, or the configuration is wrong.
     """
+    return load_config(path, overrides=_flags(path, flags))
+
+
+def plan_of(path: Path | None, flags: dict[str, Any], *, hardware: Hardware | None = None) -> Plan:
+    """Load the configuration and plan its run.
+
+    Raises:
+        AlignTuneError: as `config_of`, and if the run would be refused.
+    """
+    return load_plan(path, overrides=_flags(path, flags), hardware=hardware)
+
+
+def _flags(path: Path | None, flags: dict[str, Any]) -> list[Setting]:
     if path is None and not flags:
         raise ConfigError("give a configuration file, or flags such as --model and --dataset")
 
@@ -25,5 +40,4 @@ def config_of(path: Path | None, flags: dict[str, Any]) -> RunConfig:
         given = max((n for n in flags if f"{written}.".startswith(f"{n}.")), key=len)
         return f"flag --{given if '.' in given else given.replace('_', '-')}"
 
-    overrides = collect(flags, flag)
-    return load_config(path, overrides=overrides)
+    return collect(flags, flag)

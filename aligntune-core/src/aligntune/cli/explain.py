@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 
 from aligntune import plugins as installed
-from aligntune.cli.configured import config_of
+from aligntune.cli.configured import plan_of
 from aligntune.cli.console import out, print_json, table
 from aligntune.config.documentation import summary
 from aligntune.config.fields import (
@@ -25,7 +25,7 @@ from aligntune.config.foreign import foreign_name
 from aligntune.config.sources import SUFFIXES
 from aligntune.errors import ConfigError, Problem, did_you_mean
 from aligntune.hardware import Hardware
-from aligntune.plan import Plan, make_plan, plan_as_dict
+from aligntune.plan import Plan, plan_as_dict
 from aligntune.plan.destinations import Destination, destinations
 
 __all__ = ["run", "written"]
@@ -34,7 +34,7 @@ __all__ = ["run", "written"]
 def run(target: str | None, flags: dict[str, Any], *, as_json: bool) -> None:
     """Explain a file, a field, a section, or say which sections there are."""
     if target is not None and Path(target).suffix.lower() in SUFFIXES:
-        plan = make_plan(config_of(Path(target), flags), hardware=Hardware.detect())
+        plan = plan_of(Path(target), flags, hardware=Hardware.detect())
         print_json(_file_as_dict(plan)) if as_json else _show_file(plan)
         return
     if flags:

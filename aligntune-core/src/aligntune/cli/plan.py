@@ -7,18 +7,18 @@ from typing import Any
 
 from rich.markup import escape
 
-from aligntune.cli.configured import config_of
+from aligntune.cli.configured import plan_of
 from aligntune.cli.console import out, print_json, table
 from aligntune.cli.explain import written
 from aligntune.hardware import Hardware
-from aligntune.plan import Plan, make_plan, plan_as_dict
+from aligntune.plan import Plan, plan_as_dict
 
 __all__ = ["show", "validate"]
 
 
 def validate(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> None:
     """Check a configuration without asking for hardware or loading anything."""
-    plan = make_plan(config_of(config, flags))
+    plan = plan_of(config, flags)
     if as_json:
         print_json({"valid": True, "algorithm": plan.algorithm.name, "backend": plan.backend.name})
     else:
@@ -31,7 +31,7 @@ def validate(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> No
 
 def show(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> None:
     """Show the plan of a run."""
-    plan = make_plan(config_of(config, flags), hardware=Hardware.detect())
+    plan = plan_of(config, flags, hardware=Hardware.detect())
     if as_json:
         print_json(plan_as_dict(plan))
         return

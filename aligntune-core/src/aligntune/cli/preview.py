@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aligntune.cli.configured import config_of
+from aligntune.cli.configured import plan_of
 from aligntune.cli.console import out, print_json, show_log
 from aligntune.core.trainer_base import TrainerBase
 from aligntune.hardware import Hardware
-from aligntune.plan import make_plan
 from aligntune.preview.page import write_page
 from aligntune.preview.terminal import show
 
@@ -27,7 +26,7 @@ def run(
 ) -> None:
     """Plan the run, and show its rows; the backend is not prepared, for no weight is loaded."""
     show_log("ERROR")  # what the log would say of the rows is part of the preview
-    plan = make_plan(config_of(config, flags), hardware=Hardware.detect())
+    plan = plan_of(config, flags, hardware=Hardware.detect())
     trainer: TrainerBase = plan.algorithm.load()(plan, None)
     preview = trainer.preview(rows, lengths)
     if html is not None:

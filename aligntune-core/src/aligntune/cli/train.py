@@ -7,11 +7,10 @@ from typing import Any
 
 from rich.markup import escape
 
-from aligntune.cli.configured import config_of
+from aligntune.cli.configured import plan_of
 from aligntune.cli.console import out, print_json, show_log, table
 from aligntune.core.backend_factory import trainer_for
 from aligntune.hardware import Hardware
-from aligntune.plan import make_plan
 from aligntune.run import RunDirectory
 
 __all__ = ["run", "show_run"]
@@ -21,9 +20,8 @@ def run(
     config: Path | None, flags: dict[str, Any], *, resume: bool, overwrite: bool, as_json: bool
 ) -> None:
     """Plan the run, train, and show what came of it."""
-    loaded = config_of(config, flags)
-    show_log(loaded.logging.log_level)
-    plan = make_plan(loaded, hardware=Hardware.detect())
+    plan = plan_of(config, flags, hardware=Hardware.detect())
+    show_log(plan.config.logging.log_level)
     if not as_json:
         out.print(
             f"[bold]{plan.algorithm.name}[/] on [bold]{plan.backend.name}[/]: {escape(plan.why)}"

@@ -13,7 +13,7 @@ from aligntune.config.run_config import RunConfig, SFTConfig, UnifiedConfig
 from aligntune.config.sources import Document
 from aligntune.errors import ConfigError, Problem
 
-__all__ = ["Kind", "Source", "load_config", "settings_of"]
+__all__ = ["Kind", "Source", "load_config", "read", "settings_of"]
 
 Kind = Literal["sft", "rl"]
 Source = str | Path | Mapping[str, Any] | RunConfig
@@ -55,12 +55,23 @@ def load_config(
     Raises:
         ConfigError: with every problem at once, each with its place.
     """
+    settings, config = read(source, overrides, kind)
+    return config.of(settings)
+
+
+def read(
+    source: Source | None, overrides: Sequence[Setting], kind: Kind | None
+) -> tuple[list[Setting], type[RunConfig]]:
+    """The settings that make a configuration, and whether that is one of SFT or of RL.
+
+    Raises:
+        ConfigError: if the source cannot be read.
+    """
     settings = [*(settings_of(source) if source is not None else ()), *overrides]
     settings, said = _kind_said(settings)
     algorithm = next((s.value for s in reversed(settings) if s.path == "algo"), None)
     kind = kind or said or _kind_of(algorithm)
-    config: type[RunConfig] = SFTConfig if kind == "sft" else UnifiedConfig
-    return config.of(settings)
+    return settings, SFTConfig if kind == "sft" else UnifiedConfig
 
 
 def _kind_said(settings: list[Setting]) -> tuple[list[Setting], Kind | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aligntune.config import RunConfig, load_config
+from aligntune.config import RunConfig
 from aligntune.config.assemble import Setting, collect
 from aligntune.config.loader import Kind
 from aligntune.config.problems import shown
@@ -15,7 +15,7 @@ from aligntune.core.trainer_base import TrainerBase
 from aligntune.enums import BackendType, TrainingType
 from aligntune.errors import ConfigError, Problem
 from aligntune.hardware import Hardware
-from aligntune.plan import Plan, make_plan
+from aligntune.plan import Plan, load_plan
 
 __all__ = ["BackendConfig", "BackendFactory", "create_rl_trainer", "create_sft_trainer"]
 
@@ -60,8 +60,8 @@ class BackendFactory:
     def plan(config: Config, backend_config: BackendConfig) -> Plan:
         """The plan of the run that `create_trainer` would make a trainer for."""
         settings = backend_config.settings()
-        loaded = load_config(config, overrides=settings, kind=backend_config.kind)
-        return make_plan(loaded, hardware=Hardware.detect())
+        kind = backend_config.kind
+        return load_plan(config, overrides=settings, kind=kind, hardware=Hardware.detect())
 
     @classmethod
     def create_trainer(cls, config: Config, backend_config: BackendConfig) -> TrainerBase:
@@ -113,5 +113,5 @@ def _create(config: Config, kind: Any, parameters: dict[str, Any]) -> TrainerBas
         other = "create_rl_trainer" if config.kind == "rl" else "create_sft_trainer"
         raise ConfigError(f"a {type(config).__name__} is for {other}")
     overrides = collect(parameters, lambda name: f"keyword argument {name.partition('.')[0]}")
-    loaded = load_config(config, overrides=overrides, kind=kind)
-    return trainer_for(make_plan(loaded, hardware=Hardware.detect()))
+    plan = load_plan(config, overrides=overrides, kind=kind, hardware=Hardware.detect())
+    return trainer_for(plan)

@@ -75,11 +75,11 @@ class _Source:
 
         config, local = self.config, self.local
         more: dict[str, Any] = {}
-        if local is not None and local.ending == ".tsv":
-            more["sep"] = "\t"
         with self.errors():
             if local is not None and (wrong := null_first(local.files)) is not None:
                 raise DataError(wrong)
+            if local is not None and KINDS[local.ending] == "csv":
+                more = _as_text(local)
             if local is None:
                 return datasets.load_dataset_builder(
                     current_name(config.name), config.subset, revision=config.revision
@@ -159,6 +159,21 @@ class _Source:
             return error_of_subset
         place = broken_place(self.local.files, said)
         return DataError(place or f"{self.config.name}: cannot be read: {said}")
+
+
+def _as_text(local: Local) -> dict[str, Any]:
+    """Arguments with which values separated by commas or tabs stay the text that they are.
+
+    Left to itself, the reader makes 2134 of 02134, and nothing of the answers `None` and `NA`.
+    """
+    import datasets
+    import pandas as pd
+
+    separator = "\t" if local.ending == ".tsv" else ","
+    header = pd.read_csv(local.files[0], sep=separator, nrows=0)
+    text = datasets.Value("string")
+    features = datasets.Features({str(name): text for name in header.columns})
+    return {"sep": separator, "features": features, "keep_default_na": False}
 
 
 def _stream(source: _Source) -> Iterator[dict[str, Any]]:

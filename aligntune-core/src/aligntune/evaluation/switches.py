@@ -1,8 +1,8 @@
 """The switches of a configuration that turn a metric on, such as `evaluation.compute_rouge`.
 
-A switch that is set is honoured or refused. One that is not set counts where no evaluators are named
-and it can: with evaluation data, the evaluator registered and its library installed; otherwise it
-is off, and the plan says why.
+A switch that is set is honoured or refused. One that is not set counts where no evaluators are
+named and it can: with evaluation data, the evaluator registered and its library installed;
+otherwise it is off, and the plan says why.
 """
 
 from __future__ import annotations

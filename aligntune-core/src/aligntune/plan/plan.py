@@ -132,7 +132,7 @@ def make_plan(
         NotRegisteredError, ConflictError, UnavailableError: for names that do not resolve here.
     """
     plugins = plugins or _plugins_for(config)
-    choice = _found(config, plugins)
+    choice, missing = _found(config, plugins)
     facts = choice.algorithm.facts
     table: ParameterTable = import_target(
         facts.parameters, f"algorithm {choice.algorithm.name!r} of {choice.algorithm.owner}"
@@ -157,8 +157,11 @@ def make_plan(
         for here in table.here:
             problems.extend(here(config, hardware))
     problems.extend(_reward_problems(config, facts, plugins))
+    if missing and not problems:
+        raise NotRegisteredError("\n".join(missing))
     if problems:
-        raise ConfigError([placed(problem, config) for problem in problems])
+        told = [Problem("", name) for name in missing]
+        raise ConfigError([*told, *(placed(problem, config) for problem in problems)])
     plan = Plan(
         config,
         choice.algorithm,
@@ -173,8 +176,12 @@ def make_plan(
     return plan
 
 
-def _found(config: RunConfig, plugins: Plugins) -> Choice:
-    """Resolve every name of the configuration; all that are missing are reported at once."""
+def _found(config: RunConfig, plugins: Plugins) -> tuple[Choice, list[str]]:
+    """Choose algorithm and backend; say which names of rewards and evaluators are not there.
+
+    Raises:
+        NotRegisteredError: if algorithm or backend are not there, with all that is not.
+    """
     choice, missing = None, []
     try:
         choice = choose(config, plugins)
@@ -192,9 +199,9 @@ def _found(config: RunConfig, plugins: Plugins) -> Choice:
                 plugins.find(registry, item.type)
             except NotRegisteredError as error:
                 missing.append(str(not_registered(f"{path}.{index}.type", error, config)))
-    if choice is None or missing:
+    if choice is None:
         raise NotRegisteredError("\n".join(dict.fromkeys(missing)))
-    return choice
+    return choice, list(dict.fromkeys(missing))
 
 
 def _plugins_for(config: RunConfig) -> Plugins:

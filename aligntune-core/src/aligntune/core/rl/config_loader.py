@@ -9,7 +9,7 @@ from typing import Any
 from aligntune.config import RunConfig, load_config
 from aligntune.config.loader import Kind, Source
 from aligntune.hardware import Hardware
-from aligntune.plan import make_plan, save_resolved
+from aligntune.plan import load_plan, save_resolved
 
 __all__ = ["ConfigLoader"]
 
@@ -41,9 +41,8 @@ class ConfigLoader:
         Raises:
             AlignTuneError: if a run with it would be refused before anything loads.
         """
-        loaded = load_config(config, kind=cls.kind)
-        make_plan(loaded)
-        return loaded
+        load_plan(config, kind=cls.kind)
+        return load_config(config, kind=cls.kind)
 
     @classmethod
     def save_resolved_config(cls, config: Source, output_dir: str | Path) -> Path:
@@ -54,5 +53,5 @@ class ConfigLoader:
         Raises:
             AlignTuneError: if a run with it would be refused before anything loads.
         """
-        plan = make_plan(load_config(config, kind=cls.kind), hardware=Hardware.detect())
+        plan = load_plan(config, kind=cls.kind, hardware=Hardware.detect())
         return save_resolved(plan, Path(output_dir) / "config.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aligntune.data.formats.base import Format, LeaveOut, Role, Values
@@ -9,6 +10,8 @@ from aligntune.data.formats.values import filled, shown, text_of
 from aligntune.errors import DataError
 
 __all__ = ["TEXT_CLASSIFICATION", "TOKEN_CLASSIFICATION"]
+
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def _label(value: Any, name: str) -> int | str:
@@ -20,7 +23,8 @@ def _label(value: Any, name: str) -> int | str:
     if isinstance(value, int):
         return value
     if isinstance(value, str):
-        return filled(text_of(value, name), name)
+        said = filled(text_of(value, name), name)
+        return int(said) if _NUMBER.fullmatch(said) else said  # as a CSV file has numbers
     if value is None or value != value:  # noqa: PLR0124 (NaN, an empty CSV field)
         raise LeaveOut(f"the {name} is empty")
     raise DataError(f"the {name} is {shown(value)}; expected a whole number or a name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,9 +62,9 @@ def filled(text: str, name: str) -> str:
     """The text, if there is any.
 
     Raises:
-        LeaveOut: if it is empty or white space.
+        LeaveOut: if it is empty, or holds white space and invisible characters alone.
     """
-    if not text.strip():
+    if all(c.isspace() or unicodedata.category(c) == "Cf" for c in text):
         raise LeaveOut(f"the {name} is empty")
     return text
 
