@@ -191,7 +191,7 @@ def needed(name: str) -> list[str]:
 def empties(value: Any) -> list[Any]:
     if isinstance(value, list):
         return [None, []]
-    return [None, "", " \n\t"] if isinstance(value, str) else [None]
+    return [None, "", " \n\t", "\u200b\ufeff"] if isinstance(value, str) else [None]
 
 
 @pytest.mark.parametrize("name", ORIGINALS)

@@ -15,6 +15,7 @@ import yaml
 from aligntune import ConfigLoader
 from aligntune.config import DatasetConfig, SFTConfig
 from aligntune.data import load_rows, prepare
+from aligntune.enums import TaskType
 from aligntune.errors import ConfigError, DataError
 from aligntune.plan import make_plan
 from aligntune.plan.resolved import resolved_yaml
@@ -297,7 +298,7 @@ def test_text_in_a_table_stays_what_it_is(tmp_path: Path, ending: str, streaming
 
 def test_a_class_that_a_table_numbers_is_a_number(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("text,label\na,1\nb,0\nc,\nd,-1\n")
-    config = DatasetConfig(name=str(tmp_path / "rows.csv"), task_type="text_classification")
+    config = DatasetConfig(name=str(tmp_path / "rows.csv"), task_type=TaskType.TEXT_CLASSIFICATION)
     found = prepare([config], "text-classification")
     assert [row["label"] for row in found.rows] == [1, 0]
     assert sum(found.reports[0].left_out.values()) == 2
