@@ -88,6 +88,20 @@ def test_processing_functions(write: Write) -> None:
         list(lm(name, streaming=True, processing_fn=broken).rows)
 
 
+def shorter(rows: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {"text": [text for text in rows["text"] if int(text) % 3]}
+
+
+def test_rows_that_a_batched_function_does_not_return_are_counted(write: Write) -> None:
+    name = write([{"text": str(number)} for number in range(9)])
+    given = {"processing_fn": shorter, "processing_batched": True}
+    found = lm(name, streaming=True, **given)
+    assert len(list(found.rows)) == len(list(found.rows)) == 6
+    assert found.reports[0].left_out == {"processing_fn did not return them": 3}
+    assert (found.reports[0].read, found.reports[0].kept) == (9, 6)
+    assert found.reports[0].left_out == lm(name, **given).reports[0].left_out
+
+
 WRONG: list[tuple[list[dict[str, Any]], str]] = [
     ([{"prompt": "", "completion": "x"}], "none of the 1 rows can be used"),
     ([{"other": "x"}], "rows need `messages`"),
@@ -173,6 +187,17 @@ def test_a_stream_is_packed_and_evaluated(folder: Path, tmp_path: Path) -> None:
     trainer = create_sft_trainer(**given)
     trainer.train()
     assert trainer.evaluate()["eval_loss"] > 0
+
+
+def test_rows_of_a_stream_that_are_too_long_are_counted(folder: Path, tmp_path: Path) -> None:
+    rows = [{"prompt": "p" * (30 if n % 4 == 1 else 2), "completion": "c"} for n in range(12)]
+    name = str(write_jsonl(tmp_path / "long.jsonl", rows))
+    data = [{"name": name, "streaming": True}]
+    run = tmp_path / "run"
+    create_sft_trainer(**settings(folder, run, datasets=data, max_seq_length=16)).train()
+    record = json.loads((run / "data.json").read_text())
+    assert record["train"][0]["kept"] == 12
+    assert record["too_long"] == 3
 
 
 def test_a_stream_of_which_nothing_fits(folder: Path, tmp_path: Path) -> None:

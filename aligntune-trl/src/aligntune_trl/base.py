@@ -268,7 +268,7 @@ class TRLTrainer(TrainerBase):
     def _too_long(self) -> int | None:
         """Rows to train on that were left out for their length; None where nobody can tell.
 
-        Packed rows are no longer the rows that were given, and streams have no number of rows.
+        Packed rows are no longer the rows that were given.
         """
         if self.config.train.packing or any(data.streams for data in self.config.datasets):
             return None

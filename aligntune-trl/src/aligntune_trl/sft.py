@@ -25,6 +25,7 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
     """Trains on prompts with completions, chats or text: mean negative log-likelihood of tokens."""
 
     owner = "SFTConfig"
+    _reached: Reached | None = None
 
     def make_trainer(
         self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
@@ -33,19 +34,26 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
 
         assert self.data is not None
         columns = columns_of(self.data.rows)
+        streams = any(config.streams for config in self.config.datasets)
+        rows: Any = self.data.rows
+        if streams:
+            rows = rows.map(_numbered, with_indices=True)
         eval_rows = None if self.eval_data is None else self.eval_data.rows.select_columns(columns)
         trainer = trl.SFTTrainer(
             model=policy.model,
             args=build_config(trl.SFTConfig, arguments),
-            train_dataset=self.data.rows,
+            train_dataset=rows,
             eval_dataset=eval_rows,
             processing_class=policy.tokenizer,
             peft_config=policy.peft,
             callbacks=callbacks,
         )
         kept: Any = trainer.train_dataset
-        if any(config.streams for config in self.config.datasets):
+        if streams:
             self._check_first(kept)
+            if not self.config.train.packing:  # a packed row has no number
+                self._reached = Reached()
+                trainer.train_dataset = kept.map(self._reached)
         elif not self.config.train.packing:
             self._report_cut(len(self.data.rows), len(kept))
         return trainer
@@ -63,6 +71,9 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
                 "`model.max_seq_length`"
             )
 
+    def _too_long(self) -> int | None:
+        return super()._too_long() if self._reached is None else self._reached.too_long
+
     def _report_cut(self, given: int, kept: int) -> None:
         """TRL leaves out rows of which nothing to train on is left once they are cut.
 
@@ -76,3 +87,29 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
         if kept == 0:
             raise DataError(f"{said}; raise `model.max_seq_length`")
         logger.warning("%s: they are left out", said)
+
+
+_NUMBER = "aligntune_row"
+
+
+def _numbered(row: dict[str, Any], index: int) -> dict[str, Any]:
+    return {_NUMBER: index}
+
+
+class Reached:
+    """Counts the rows of a stream that reach training; of those between, nothing was left."""
+
+    def __init__(self) -> None:
+        self._last = -1
+        self._passed = 0
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if row[_NUMBER] > self._last:  # a stream is gone through more than once
+            self._last = row[_NUMBER]
+            self._passed += 1
+        return row
+
+    @property
+    def too_long(self) -> int:
+        """How many rows, up to the last that was reached, were left out."""
+        return self._last + 1 - self._passed

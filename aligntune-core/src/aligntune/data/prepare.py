@@ -13,7 +13,7 @@ from aligntune.data.contract import CONTRACTS, Made
 from aligntune.data.formats.base import LeaveOut
 from aligntune.data.load import load_rows
 from aligntune.data.mix import columns_of, hold_out, limit, mix, same_columns, together
-from aligntune.data.processing import processed, renamed
+from aligntune.data.processing import NOT_RETURNED, processed, renamed
 from aligntune.data.report import DataReport
 from aligntune.data.rows import EXAMPLES, Normaliser, make_normaliser
 from aligntune.data.stream import prepare_stream
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["DataReport", "Prepared", "follow", "prepare"]
 
 logger = logging.getLogger("aligntune")
-
-_NOT_RETURNED = "processing_fn did not return them"
 
 
 @dataclass
@@ -102,7 +100,7 @@ def _prepare_one(
         len(made.rows),
         normaliser.shape,
         normaliser.why,
-        {**({_NOT_RETURNED: fewer} if fewer else {}), **made.left_out},
+        {**({NOT_RETURNED: fewer} if fewer else {}), **made.left_out},
         made.cut,
     )
 

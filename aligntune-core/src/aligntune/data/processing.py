@@ -14,7 +14,9 @@ from aligntune.registry import import_target
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
-__all__ = ["Processing", "make_processing", "processed", "renamed"]
+__all__ = ["NOT_RETURNED", "Processing", "make_processing", "processed", "renamed"]
+
+NOT_RETURNED = "processing_fn did not return them"
 
 # What Arrow raises for values that do not fit into one column.
 ARROW_ERRORS = (ValueError, TypeError, OverflowError, NotImplementedError)

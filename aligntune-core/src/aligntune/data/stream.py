@@ -15,7 +15,7 @@ from aligntune.data.apply import kinds_of
 from aligntune.data.formats.base import LeaveOut
 from aligntune.data.load import load_rows
 from aligntune.data.mix import columns_of, limit
-from aligntune.data.processing import make_processing, renamed
+from aligntune.data.processing import NOT_RETURNED, Processing, make_processing, renamed
 from aligntune.data.report import DataReport
 from aligntune.data.rows import EXAMPLES, Normaliser, make_normaliser
 from aligntune.errors import DataError
@@ -37,9 +37,12 @@ def prepare_stream(
         DataError: as `prepare`; for what only later rows have, when they are reached.
     """
     rows = limit(load_rows(config), config)
+    report = DataReport(config.label, 0, 0, "", "")
     function = make_processing(config)
-    if function is not None:
-        rows = rows.map(function, with_indices=True, batched=function.batched)
+    if function is not None and function.batched:
+        rows = rows.map(Shrinking(function, report), with_indices=True, batched=True)
+    elif function is not None:
+        rows = rows.map(function, with_indices=True)
     columns = columns_of(rows)
     if not columns:
         raise DataError(f"{config.label}: the data set is empty")
@@ -47,7 +50,7 @@ def prepare_stream(
     columns = [config.column_mapping.get(name, name) for name in columns]
     examples = list(rows.take(EXAMPLES))
     normaliser = make_normaliser(config, contract, columns, examples, keep_columns=keep_columns)
-    report = DataReport(config.label, 0, 0, normaliser.shape, normaliser.why)
+    report.shape, report.why = normaliser.shape, normaliser.why
     # One row at a time, so that none is counted that is not used yet.
     passing = Passing(normaliser, report, columns)
     stream = rows.map(
@@ -58,6 +61,25 @@ def prepare_stream(
     return stream, report
 
 
+class Shrinking:
+    """Calls a batched function, and counts the rows that it does not return, the first time."""
+
+    def __init__(self, function: Processing, report: DataReport) -> None:
+        self.function = function
+        self.report = report
+        self._reached = 0
+
+    def __call__(self, batch: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any]:
+        made = self.function(batch, indices)
+        if indices[-1] >= self._reached:
+            self._reached = indices[-1] + 1
+            returned = len(next(iter({**batch, **made}.values())))
+            for _ in range(len(indices) - returned):
+                self.report.read += 1
+                self.report.count_left_out(NOT_RETURNED)
+        return made
+
+
 class Passing:
     """Normalises rows as they go by, and counts those that are seen for the first time."""
 
@@ -66,6 +88,7 @@ class Passing:
         self.report = report
         self.columns = frozenset(columns)
         self._kinds: str | None = None
+        self._reached = 0
 
     def __call__(
         self, batch: Mapping[str, Sequence[Any]], indices: Sequence[int]
@@ -83,8 +106,10 @@ class Passing:
                 f"{self.normaliser.name}: row {index}: the column {more!r} is not in the first "
                 f"rows; the columns there are: {', '.join(sorted(self.columns))}"
             )
-        first = index >= self.report.read
-        self.report.read = max(self.report.read, index + 1)
+        first = index >= self._reached
+        if first:
+            self._reached = index + 1
+            self.report.read += 1
         try:
             made = self.normaliser(row, index)
         except LeaveOut as out:
