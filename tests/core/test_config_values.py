@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from aligntune.config import ModelConfig, RewardConfig, SFTConfig, TrainingConfig, UnifiedConfig
+from aligntune.config import (
+    ModelConfig,
+    RewardConfig,
+    SFTConfig,
+    TrainingConfig,
+    UnifiedConfig,
+    load_config,
+)
 from aligntune.config.section import extra_of
 from aligntune.config.sections import DatasetConfig, DistributedConfig
 from aligntune.enums import BackendType, PrecisionType, RewardType, TaskType
@@ -138,3 +145,35 @@ def test_names_that_belong_to_another_section_move_there() -> None:
         "train": TrainingConfig(max_length=99),
     }
     assert SFTConfig(**sections).model.max_seq_length == 99
+
+
+def test_a_field_can_be_set_afterwards_by_any_of_its_names() -> None:
+    config = load_config({"model": "m", "dataset": "d", "algorithm": "sft"})
+    config.train.batch_size = 5
+    config.train.learning_rate = "2e-4"
+    config.train.max_length = 64
+    config.datasets[0].subset = "main"
+    config.logging.sample_logging.enabled = True
+    config.eval_datasets.append(DatasetConfig(name="e"))
+    again = load_config(config)
+    assert again.train.per_device_batch_size == 5
+    assert again.train.learning_rate == 2e-4
+    assert again.model.max_seq_length == 64
+    assert again.datasets[0].subset == "main"
+    assert again.logging.sample_logging.enabled is True
+    assert [data.name for data in again.eval_datasets] == ["e"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("learning_rate", "abc", "valid number"),
+        ("batch_size", 0, "greater than or equal to 1"),
+        ("learnin_rate", 1, "did you mean 'learning_rate'"),
+    ],
+)
+def test_a_field_that_is_set_afterwards_is_checked(name: str, value: Any, says: str) -> None:
+    train = TrainingConfig(learning_rate=1e-3)
+    with pytest.raises(ConfigError, match=says):
+        setattr(train, name, value)
+    assert train.explicit() == {"learning_rate": 1e-3}

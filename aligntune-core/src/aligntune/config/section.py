@@ -91,6 +91,12 @@ def _outermost() -> Iterator[bool]:
         _building.reset(token)
 
 
+def _holds_settings(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(item, Section) for item in value)
+    return isinstance(value, Section) and bool(value.explicit())
+
+
 class Section(BaseModel):
     """A group of fields. Unknown names are refused; other names of a field set that field.
 
@@ -176,8 +182,16 @@ class Section(BaseModel):
         return renamed
 
     def explicit(self) -> dict[str, Any]:
-        """What was set, by field name, or by the name that sets a field of another section."""
-        given = {name: getattr(self, name) for name in self.model_fields_set}
+        """What was set, by field name, or by the name that sets a field of another section.
+
+        A section in which something was set was set, and so was a list of sections that has one.
+        """
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        given = {
+            name: value
+            for name, value in fields.items()
+            if name in self.model_fields_set or _holds_settings(value)
+        }
         return given | self._elsewhere_given
 
     def use_rl_defaults(self) -> None:
@@ -187,6 +201,23 @@ class Section(BaseModel):
             if "rl" in extra and name not in self.model_fields_set:
                 value = extra["rl"]
                 self.__dict__[name] = value.copy() if isinstance(value, (dict, list)) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field by any of its names; checked as on construction.
+
+        Raises:
+            ConfigError: for an unknown name, or a value that the field does not take.
+        """
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+            return
+        field = type(self).aliases().get(name, name)
+        checked = type(self)(**{**self.explicit(), field: value})
+        if field in self.elsewhere:
+            self._elsewhere_given[field] = value
+            return
+        self.__dict__[field] = checked.__dict__[field]
+        self.model_fields_set.add(field)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
