@@ -160,3 +160,9 @@ def test_keyword_arguments_and_flags_are_named_as_the_place() -> None:
 
 def test_equal_values_under_two_names_are_no_contradiction() -> None:
     assert load_config({**GOOD, "batch_size": 2, "train": {"batch_size": 2}}).train.batch_size == 2
+
+
+def test_an_empty_section_lacks_what_it_needs() -> None:
+    said = error_of({"model": {"name_or_path": "m", "reward_model_source": {}}, "dataset": "d"})
+    assert said == "model.reward_model_source.source_type: it is required and was not set"
+    load_config({**GOOD, "logging": {"sample_logging": {}}})

@@ -214,7 +214,7 @@ def _section(path: str, written: str, value: Any, where: Origin, found: list[Set
         found.append(Setting(path, value, where(written), written))
         return
     is_set = any(setting.path.startswith(f"{path}.") for setting in found)
-    if not value and path.rpartition(".")[2].isdecimal() and not is_set:
+    if not value and "." in path and not is_set:
         found.append(Setting(path, {}, where(written), written))  # it lacks all that it needs
     section = _section_class(path)
     for name, item in value.items():
