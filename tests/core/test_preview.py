@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from selenium.webdriver.common.by import By
 
+from aligntune.errors import RunError
 from aligntune.preview import Preview, PreviewRow, Sequence, Token
 from aligntune.preview.page import write_page
 from aligntune.preview.terminal import show
@@ -125,6 +126,12 @@ def test_the_page_marks_the_same_tokens(
     assert "the prompt is rendered otherwise" in words
     assert len(browser.find_elements(By.CSS_SELECTOR, ".lengths .bar.over")) >= 1
     assert not list(path.parent.glob("*.part"))
+
+
+def test_a_page_that_cannot_be_written_says_so(preview: Preview, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"p\.html: the page cannot be written: "):
+        write_page(preview, tmp_path / "file" / "p.html")
 
 
 def test_nothing_a_row_holds_can_run(

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aligntune.errors import RunError
 from aligntune.preview.preview import Preview
 from aligntune.preview.terminal import visible
 
@@ -14,7 +15,11 @@ __all__ = ["write_page"]
 
 
 def write_page(preview: Preview, path: Path) -> Path:
-    """Write the page, whole or not at all, and return its path."""
+    """Write the page, whole or not at all, and return its path.
+
+    Raises:
+        RunError: if it cannot be written there.
+    """
     import jinja2
 
     folder = importlib.resources.files("aligntune.preview") / "templates"
@@ -24,10 +29,13 @@ def write_page(preview: Preview, path: Path) -> Path:
     bins = preview.bins(20)
     most = max((count for _, _, count in bins), default=1)
     page = template.render(preview=preview, bins=bins, most=most)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise RunError(f"{path}: the page cannot be written: {error.strerror}") from error
     return path
 
 
