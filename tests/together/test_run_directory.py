@@ -63,6 +63,7 @@ def finished(
         "sft": (
             *("--type", "sft", "--batch-size", "2", "--eval-interval", "3"),
             *("--evaluation.evaluators", '["perplexity"]'),
+            *("--evaluation.compute_rouge", "true", "--evaluation.compute_bleu", "true"),
         ),
         "grpo": (
             *("--algorithm", "grpo", "--batch-size", "4", "--max-completion-length", "4"),
