@@ -264,6 +264,17 @@ def test_what_is_wrong_with_values_names_and_uses_is_told_at_once(tmp_path: Path
         assert words in said
 
 
+def test_what_is_missing_hides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("algorithm: toy-rl\nrewards: [prais]\npacking: true\n")
+    with pytest.raises(ConfigError) as caught:
+        load_plan(path)
+    said = str(caught.value)
+    assert len(caught.value.problems) == 4
+    for words in ("model: it is required", "datasets: ", "did you mean 'praise'", "train.packing"):
+        assert words in said
+
+
 def test_what_may_follow_from_a_mistake_is_not_told(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("algorithm: toy-rl\nmodel: m\ndataset: d\nrewards: 7\n")

@@ -165,6 +165,15 @@ def test_of_a_preference_both_completions_are_trained(seen: Any) -> None:
     assert "longer than 512 tokens" in long.rows[0].left_out
 
 
+def test_rows_to_hold_out_may_be_more_than_are_looked_at(
+    model: str, write: Callable[..., str]
+) -> None:
+    name = write([{"text": f"row {number}"} for number in range(9)])
+    data = [{"name": name, "val_size": 4}]
+    trainer = create_sft_trainer(model_name=model, backend="trl", datasets=data)
+    assert len(trainer.preview(rows=1, lengths=3).lengths) == 3
+
+
 def test_the_command_shows_it_and_writes_a_page(
     model: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

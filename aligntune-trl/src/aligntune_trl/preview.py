@@ -54,6 +54,7 @@ def make_preview(ours: TRLTrainer, rows: int, lengths: int) -> Preview:
 def _limited(config: DatasetConfig, most: int) -> DatasetConfig:
     limited = config.model_copy()
     limited.max_samples = min(config.max_samples or most, most)
+    limited.val_size = None  # a share of all rows, and not of those that are looked at
     return limited
 
 

@@ -17,6 +17,14 @@ from aligntune.plan.plan import Plan, make_plan
 
 __all__ = ["load_plan"]
 
+# What stands in for a required value that is missing, so that the rest can be planned.
+_STAND_INS = {
+    "model": "model.name_or_path",
+    "model.name_or_path": "model.name_or_path",
+    "datasets": "datasets.0.name",
+    "datasets.0.name": "datasets.0.name",
+}
+
 
 def load_plan(
     source: Source | None,
@@ -47,8 +55,10 @@ def _further(
     """
     told = {problem.path for problem in error.problems}
     rest = [s for s in settings if s.problem is None and not any(_touch(s.path, p) for p in told)]
+    missing = {_STAND_INS[path] for path in told if path in _STAND_INS}
+    stand_ins = [Setting(path, "missing", "") for path in sorted(missing)]
     try:
-        make_plan(config.of(rest), hardware=hardware)
+        make_plan(config.of([*rest, *stand_ins]), hardware=hardware)
     except ConfigError as more:
         given = {setting.path for setting in rest}
         return [p for p in more.problems if p.path in given or not p.path]
