@@ -51,6 +51,11 @@ class AlgorithmType(_Names):
     DRGRPO = "dr_grpo"
     NMGRPO = "neural_mirror_grpo"
     METAES = "meta_es"
+    RLOO = "rloo"
+    KTO = "kto"
+    ORPO = "orpo"
+    SIMPO = "simpo"
+    ONLINE_DPO = "online_dpo"
 
 
 RLAlgorithm = AlgorithmType

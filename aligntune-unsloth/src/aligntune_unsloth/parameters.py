@@ -1,19 +1,23 @@
-"""Where every configuration field goes when Unsloth loads the model; the rest is as on TRL."""
+"""Where every configuration field goes when Unsloth loads the model; the rest is as on TRL.
+
+The table of an algorithm is an attribute in capitals, as in `aligntune_trl.parameters`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from aligntune.errors import Problem
 from aligntune.plan.parameters import Ours, ParameterTable, Refused, To, Use
-from aligntune_trl.parameters import dpo_table, grpo_table, model_uses, ppo_table, sft_table
+from aligntune_trl.parameters import model_uses, tables
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
 
-__all__ = ["BITS", "DPO", "GRPO", "PPO", "SFT"]
+__all__ = ["BITS"]
 
 BITS = ("load_in_4bit", "load_in_8bit")
 _LOADER = "FastLanguageModel.from_pretrained"
@@ -50,7 +54,13 @@ def _checked(table: ParameterTable) -> ParameterTable:
     return replace(table, checks=(*table.checks, _check_length, _check_quantization))
 
 
-SFT = _checked(sft_table(_model_uses()))
-DPO = _checked(dpo_table(_model_uses()))
-GRPO = _checked(grpo_table(_model_uses()))
-PPO = _checked(ppo_table(_model_uses()))
+@cache
+def _on_unsloth() -> dict[str, ParameterTable]:
+    return {name: _checked(table) for name, table in tables(_model_uses).items()}
+
+
+def __getattr__(name: str) -> ParameterTable:
+    found = _on_unsloth().get(name.lower()) if name.isupper() else None
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found

@@ -3,27 +3,52 @@
 An algorithm has a module of its own, which makes its table from four things: what core itself uses
 (`aligntune.plan.parameters.CORE_USES`), what every trainer takes (`training`), what the backend
 does with the model section (`model`), and its own rows. A field that it has no row for, and that
-`belongs` knows as another algorithm's, is refused by that name.
+others use, is refused by their names (`belongs`).
+
+The table of an algorithm is an attribute in capitals: `aligntune_trl.parameters:DR_GRPO`.
 """
 
 from __future__ import annotations
 
-from aligntune_trl.parameters.dpo import DPO, dpo_table
-from aligntune_trl.parameters.grpo import GRPO, grpo_table
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from aligntune.plan.parameters import ParameterTable, Use
+from aligntune_trl.parameters.belongs import told_apart
+from aligntune_trl.parameters.dpo import dpo_table
+from aligntune_trl.parameters.grpo import grpo_table
 from aligntune_trl.parameters.model import model_uses
-from aligntune_trl.parameters.ppo import PPO, ppo_table
-from aligntune_trl.parameters.sft import SFT, sft_table
+from aligntune_trl.parameters.ppo import ppo_table
+from aligntune_trl.parameters.sft import sft_table
 from aligntune_trl.parameters.training import trainer_uses
 
-__all__ = [
-    "DPO",
-    "GRPO",
-    "PPO",
-    "SFT",
-    "dpo_table",
-    "grpo_table",
-    "model_uses",
-    "ppo_table",
-    "sft_table",
-    "trainer_uses",
-]
+__all__ = ["TABLES", "model_uses", "tables", "trainer_uses"]
+
+# Algorithm -> its table, given the rows of the model section.
+TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
+    "sft": sft_table,
+    "dpo": dpo_table,
+    "grpo": grpo_table,
+    "ppo": ppo_table,
+}
+
+
+def tables(model: Callable[[], dict[str, Use]]) -> dict[str, ParameterTable]:
+    """The tables of all algorithms on a backend, by name.
+
+    Args:
+        model: makes the rows of the model section for that backend.
+    """
+    return told_apart({name: make(model()) for name, make in TABLES.items()})
+
+
+@cache
+def _on_trl() -> dict[str, ParameterTable]:
+    return tables(lambda: model_uses("AutoModelForCausalLM.from_pretrained"))
+
+
+def __getattr__(name: str) -> ParameterTable:
+    found = _on_trl().get(name.lower()) if name.isupper() else None
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found

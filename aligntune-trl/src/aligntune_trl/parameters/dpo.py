@@ -11,14 +11,13 @@ from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.dpo_losses import check_losses
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
-from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.rewards import REWARD_USES
 from aligntune_trl.parameters.training import trainer_uses
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
 
-__all__ = ["DPO", "dpo_table"]
+__all__ = ["dpo_table"]
 
 _SYNC = When("train.sync_ref_model", (True,))
 _ALPHA = When("train.f_divergence_type", ("alpha_divergence",))
@@ -41,9 +40,6 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "model.use_logits_to_keep": Fixed((True,), "TRL reads no other logits"),
         "model.ref_model_init_kwargs": Ours("the reference's from_pretrained"),
         "model.force_use_ref_model": Ours("whether a reference is loaded beside an adapter"),
-        "model.ref_adapter_name": Refused(
-            "a run starts from a whole model, and the reference is that model without the adapter"
-        ),
         "train.beta": to("beta"),
         "train.loss_type": Ours("DPOConfig.loss_type"),
         "train.loss_weights": Ours("DPOConfig.loss_weights"),
@@ -134,6 +130,3 @@ def dpo_table(model: dict[str, Use]) -> ParameterTable:
         *BENDS,
     )
     return ParameterTable(dpo_uses(model), bends, checks, batch.sft_lines, (check_machine,))
-
-
-DPO = dpo_table(model_uses("AutoModelForCausalLM.from_pretrained"))

@@ -8,7 +8,6 @@ from aligntune.plan.parameters import Fixed, Ours, ParameterTable, Refused, To, 
 from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS, data_seed, lora_dropout_stays, no_lora_dropout
-from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.rewards import REWARD_USES
 from aligntune_trl.parameters.training import trainer_uses
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from aligntune.config import RunConfig
     from aligntune.hardware import Hardware
 
-__all__ = ["GRPO", "GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
+__all__ = ["GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
 
 
 _SYNCED = When("train.sync_ref_model", (True,))
@@ -118,6 +117,3 @@ def grpo_table(model: dict[str, Use]) -> ParameterTable:
     return ParameterTable(
         grpo_uses(model), GRPO_BENDS, GRPO_CHECKS, batch.grpo_lines, (check_machine,)
     )
-
-
-GRPO = grpo_table(model_uses("AutoModelForCausalLM.from_pretrained"))

@@ -30,6 +30,12 @@ def model_uses(loader: str) -> dict[str, Use]:
         "model.model_adapter_name": Fixed(
             (None, "default"), "the adapter that is trained is called `default`"
         ),
+        "model.ref_adapter_name": Refused(
+            "a run starts from a whole model, and the reference is that model without the adapter"
+        ),
+        "model.value_model_quantization": Refused(
+            "every weight of a value model is trained, and quantized weights cannot be"
+        ),
         "train.use_liger_kernel": To(
             "use_kernels", _LOAD, lambda value: value or None, drop_none=True
         ),

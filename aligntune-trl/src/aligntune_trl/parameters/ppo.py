@@ -12,13 +12,12 @@ from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS, data_seed, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.parameters.grpo import grpo_uses
-from aligntune_trl.parameters.model import model_uses
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
     from aligntune.hardware import Hardware
 
-__all__ = ["PPO", "ppo_table"]
+__all__ = ["ppo_table"]
 
 COMPLETIONS = 8  # of a rollout, where nothing says how many
 TARGET_KL = 6.0  # nats per completion (Ziegler et al. 2019, section 3.1)
@@ -33,9 +32,6 @@ def ppo_uses(model: dict[str, Use]) -> dict[str, Use]:
             "the critic: AutoModelForTokenClassification with 1 label"
         ),
         "model.reward_value_loading_type": Ours("how the critic is loaded: by transformers"),
-        "model.value_model_quantization": Refused(
-            "every weight of the value model is trained, and quantized weights cannot be"
-        ),
         "train.kl_coef": Ours("the price of the KL divergence in a token's reward"),
         "train.kl_estimator": Ours("the estimate of that divergence"),
         "train.adap_kl_ctrl": Ours("whether the KL coefficient follows `target_kl`"),
@@ -159,6 +155,3 @@ PPO_CHECKS = (
 def ppo_table(model: dict[str, Use]) -> ParameterTable:
     """The table of PPO, given the fields of the model section."""
     return ParameterTable(ppo_uses(model), PPO_BENDS, PPO_CHECKS, ppo_lines, (check_machine,))
-
-
-PPO = ppo_table(model_uses("AutoModelForCausalLM.from_pretrained"))

@@ -8,10 +8,9 @@ from aligntune.plan.parameters import CORE_USES, ParameterTable, Refused, To, Us
 from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS
-from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.training import trainer_uses
 
-__all__ = ["SFT", "sft_table"]
+__all__ = ["sft_table"]
 
 _PACKING = When("train.packing", (True,))
 
@@ -53,6 +52,3 @@ def sft_table(model: dict[str, Use]) -> ParameterTable:
         batch.check_processes,
     )
     return ParameterTable(uses, BENDS, checks, batch.sft_lines, (check_machine,))
-
-
-SFT = sft_table(model_uses("AutoModelForCausalLM.from_pretrained"))

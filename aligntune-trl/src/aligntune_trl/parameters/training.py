@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from aligntune.plan.parameters import CORE_USES, Fixed, Ours, Refused, To, Use, When
-from aligntune_trl.parameters.belongs import elsewhere
 
 __all__ = ["trainer_uses"]
 
@@ -27,7 +26,7 @@ def trainer_uses(owner: str, model: dict[str, Use]) -> dict[str, Use]:
         owner: TRL's configuration class, such as `SFTConfig`.
         model: the rows of the model section, from `model_uses`.
     """
-    return {**CORE_USES, **elsewhere(), **_training(owner), **model}
+    return {**CORE_USES, **_training(owner), **model}
 
 
 def _steps(value: int | None) -> int:
