@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aligntune.data.chat import chat_template, pad_token
 from aligntune.enums import PrecisionType
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from aligntune.plan import Plan
 
 __all__ = [
+    "Head",
     "Policy",
     "TRLBackend",
     "load_kwargs",
+    "load_with_head",
     "load_tokenizer",
     "lora_arguments",
     "start",
@@ -29,6 +31,21 @@ __all__ = [
 ]
 
 logger = logging.getLogger("aligntune")
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a model puts on its last hidden states.
+
+    Attributes:
+        task: as peft calls it: the next token, a label for the text, or one for each token.
+        labels: how many labels; of no meaning for `CAUSAL_LM`.
+        names: what they are called, in order; empty where they have no names.
+    """
+
+    task: Literal["CAUSAL_LM", "SEQ_CLS", "TOKEN_CLS"] = "CAUSAL_LM"
+    labels: int = 0
+    names: tuple[str, ...] = ()
 
 
 @dataclass
@@ -54,15 +71,39 @@ class TRLBackend:
     def prepare(self, plan: Plan) -> None:
         """Nothing to prepare: TRL patches no other library."""
 
-    def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Policy:
+    def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase, head: Head) -> Policy:
         """Say how TRL is to load the policy."""
         config = plan.config
         peft = None
         if config.model.peft_enabled:
             from peft import LoraConfig
 
-            peft = LoraConfig(task_type="CAUSAL_LM", **lora_arguments(plan, "LoraConfig"))
-        return Policy(start(plan), tokenizer, load_kwargs(plan), peft)
+            peft = LoraConfig(task_type=head.task, **lora_arguments(plan, "LoraConfig"))
+        if head.task == "CAUSAL_LM":
+            return Policy(start(plan), tokenizer, load_kwargs(plan), peft)
+        return Policy(load_with_head(plan, tokenizer, head), tokenizer, None, peft)
+
+
+def load_with_head(
+    plan: Plan, tokenizer: PreTrainedTokenizerBase, head: Head
+) -> PreTrainedModel:
+    """Load the model with a head that gives labels; one that it lacks starts at random."""
+    import transformers
+
+    classes = {
+        "SEQ_CLS": transformers.AutoModelForSequenceClassification,
+        "TOKEN_CLS": transformers.AutoModelForTokenClassification,
+    }
+    named: dict[str, Any] = {"num_labels": head.labels}
+    if head.names:
+        named = {
+            "id2label": dict(enumerate(head.names)),
+            "label2id": {name: number for number, name in enumerate(head.names)},
+        }
+    loader: Any = classes[head.task]
+    model: PreTrainedModel = loader.from_pretrained(start(plan), **named, **load_kwargs(plan))
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model
 
 
 def start(plan: Plan) -> str:

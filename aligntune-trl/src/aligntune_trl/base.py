@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from aligntune.core.trainer_base import TrainerBase
 from aligntune.data import Prepared, prepare
-from aligntune.errors import AlignTuneError, ConfigError, DataError, PluginError
+from aligntune.errors import AlignTuneError, ConfigError, DataError
 from aligntune.evaluation import Measurements, prepare_measurements
 from aligntune.hardware import Hardware
 from aligntune.redact import redact
@@ -27,17 +27,11 @@ from aligntune.run.recorded import recorded
 from aligntune.run.starting import refuse_another_run, refuse_inputs_inside
 from aligntune_trl import hub
 from aligntune_trl.arguments import check_arguments, trainer_arguments
-from aligntune_trl.backend import Policy, load_tokenizer, model_error
+from aligntune_trl.backend import Head, Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
-from aligntune_trl.callbacks import (
-    BestMetricCallback,
-    EvaluationCallback,
-    MetricsCallback,
-    ProgressCallback,
-    StopCallback,
-    write_samples,
-)
-from aligntune_trl.sampling import CompletionsCallback, prompts_of
+from aligntune_trl.callbacks import ProgressCallback, write_samples
+from aligntune_trl.run_callbacks import run_callbacks
+from aligntune_trl.sampling import prompts_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -81,10 +75,10 @@ class TRLTrainer(TrainerBase):
         self.trainer: Trainer | None = None
         self.data: Prepared | None = None
         self.eval_data: Prepared | None = None
-        self._measurements: Measurements | None = None
-        self._sampled: list[Any] = []
-        self._progress = ProgressCallback()
-        self._training = False
+        self.measurements: Measurements | None = None
+        self.sampled: list[Any] = []  # prompts that are completed while the run trains
+        self.progress = ProgressCallback()
+        self.training = False
         self._begun = False
 
     @abstractmethod
@@ -111,7 +105,7 @@ class TRLTrainer(TrainerBase):
                     "give both one shape"
                 )
         rows = None if self.eval_data is None else list(self.eval_data.rows)
-        self._measurements = prepare_measurements(
+        self.measurements = prepare_measurements(
             self.config, rows, self.plan.plugins, self.template_arguments
         )
 
@@ -127,15 +121,15 @@ class TRLTrainer(TrainerBase):
 
         self.tokenizer = load_tokenizer(self.plan, padding_side=self.padding_side)
         self.prepare_data()
-        self._sampled = self._prompts_to_sample()
+        self.sampled = self._prompts_to_sample()
         logs = self.config.logging.logging_dir or str(self.run.logs)
         os.environ["TENSORBOARD_LOGGING_DIR"] = logs
         arguments = trainer_arguments(self.plan, self.owner, self.run, Hardware.detect().device)
         set_seed(self.config.train.seed)  # adapters begin at random; TRL 1.14 does not seed that
         try:
-            policy = self.backend.load(self.plan, self.tokenizer)
+            policy = self.backend.load(self.plan, self.tokenizer, self.head)
             arguments |= {"model_init_kwargs": policy.init_kwargs, **policy.arguments}
-            trainer = self.make_trainer(policy, arguments, self._callbacks())
+            trainer = self.make_trainer(policy, arguments, run_callbacks(self))
         except AlignTuneError:
             raise
         except OSError as error:
@@ -148,7 +142,7 @@ class TRLTrainer(TrainerBase):
         written.model_init_kwargs = redact(written.model_init_kwargs)
         for ours in ("PrinterCallback", "ProgressCallback"):
             for callback in list(trainer.callback_handler.callbacks):
-                if type(callback).__name__ == ours and callback is not self._progress:
+                if type(callback).__name__ == ours and callback is not self.progress:
                     trainer.remove_callback(callback)
         processes = trainer.args.world_size
         if processes != self.config.distributed.num_processes:
@@ -162,46 +156,6 @@ class TRLTrainer(TrainerBase):
         assert self.data is not None
         settings = self.config.logging.sample_logging
         return prompts_of(settings, self.data.rows) if settings.enabled else []
-
-    def _callbacks(self) -> list[Any]:
-        callbacks: list[Any] = [MetricsCallback(self.run, lambda: self._training)]
-        train, samples = self.config.train, self.config.logging.sample_logging
-        if samples.enabled:
-            callbacks.append(
-                CompletionsCallback(
-                    samples,
-                    self._sampled,
-                    self.tokenizer,
-                    self.run,
-                    seed=train.seed,
-                    template_arguments=self.template_arguments,
-                )
-            )
-        if self.config.train.stop_after_steps is not None:
-            callbacks.append(StopCallback(self.config.train.stop_after_steps))
-        if not self.config.logging.disable_tqdm:
-            callbacks.append(self._progress)
-        if self._measurements is not None:
-            callbacks.append(EvaluationCallback(self._measure_during))
-        if train.metric_for_best_model is not None:
-            callbacks.append(BestMetricCallback(self.plan, lambda: self._training))
-        if train.early_stopping_patience is not None:  # it may go by what an evaluator measured
-            from transformers import EarlyStoppingCallback
-
-            callbacks.append(
-                EarlyStoppingCallback(train.early_stopping_patience, train.early_stopping_threshold)
-            )
-        brought = self.plan.plugins.call(
-            "aligntune_trainer_callbacks", plan=self.plan, run=self.run
-        )
-        for some in brought:
-            if not isinstance(some, (list, tuple)):
-                raise PluginError(
-                    "aligntune_trainer_callbacks returns a list of callbacks; a plugin returned "
-                    f"a {type(some).__name__}"
-                )
-            callbacks.extend(some)
-        return callbacks
 
     def train(self, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
         """Train, evaluate, and leave a complete run directory."""
@@ -229,12 +183,12 @@ class TRLTrainer(TrainerBase):
             elif self.config.evaluation.before_training:
                 self.measure("before")
             try:
-                self._training = True
+                self.training = True
                 with library_bars(shown=False):  # each checkpoint would draw one
                     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             finally:
-                self._training = False
-                self._progress.close()
+                self.training = False
+                self.progress.close()
                 self._record_data()
             self.save_model()  # first, so that no evaluator can lose it
             self.measure("after")
@@ -280,8 +234,9 @@ class TRLTrainer(TrainerBase):
         kept: Any = self.setup().train_dataset
         return given - len(kept)
 
-    def _measure_during(self) -> list[Metric]:
-        return self.measure("during") if self._training else []
+    def measure_during(self) -> list[Metric]:
+        """What the configured evaluators find in an evaluation of the trainer's; none else."""
+        return self.measure("during") if self.training else []
 
     def measure(self, when: str) -> list[Metric]:
         """Run the configured evaluators and write down what they found.
@@ -290,10 +245,10 @@ class TRLTrainer(TrainerBase):
             when: `"before"`, `"during"` or `"after"` training.
         """
         trainer = self.setup()
-        if self._measurements is None or self.eval_data is None:
+        if self.measurements is None or self.eval_data is None:
             return []
         model = trainer.accelerator.unwrap_model(trainer.model)
-        found = self._measurements.run(model, self.tokenizer, quality=when != "during")
+        found = self.measurements.run(model, self.tokenizer, quality=when != "during")
         write_samples(self.run, trainer.state.global_step, found.samples)
         self.write_metrics(when, found.metrics)
         return list(found.metrics)
@@ -325,10 +280,10 @@ class TRLTrainer(TrainerBase):
             bare = {n.removeprefix("train_").removeprefix("eval_"): seen[n] for n in seen}
             return {f"train_{name}": value for name, value in bare.items()}
         own = _numbers(trainer.evaluate())
-        if self._measurements is None:
+        if self.measurements is None:
             return own
         model = trainer.accelerator.unwrap_model(trainer.model)
-        found = self._measurements.run(model, self.tokenizer, quality=True)
+        found = self.measurements.run(model, self.tokenizer, quality=True)
         return own | found.values("eval_")
 
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:
@@ -346,6 +301,11 @@ class TRLTrainer(TrainerBase):
         model = trainer.accelerator.unwrap_model(trainer.model)
         given = {"template_arguments": self.template_arguments, **generation}
         return complete(model, self.tokenizer, prompts, **given)
+
+    @property
+    def head(self) -> Head:
+        """What the model puts on its last hidden states."""
+        return Head()
 
     @property
     def template_arguments(self) -> dict[str, Any]:

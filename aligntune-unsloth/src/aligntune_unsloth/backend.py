@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from aligntune.plan import Plan
-    from aligntune_trl.backend import Policy
+    from aligntune_trl.backend import Head, Policy
 
 __all__ = ["UnslothBackend"]
 
@@ -43,7 +43,7 @@ class UnslothBackend:
         os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache))
         import unsloth  # noqa: F401
 
-    def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Policy:
+    def load(self, plan: Plan, tokenizer: PreTrainedTokenizerBase, head: Head) -> Policy:
         """Load the policy through Unsloth, with its LoRA adapter if one is trained.
 
         Unsloth changes what it is not told (4-bit loading, gradient checkpointing, sequence
