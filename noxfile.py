@@ -48,7 +48,7 @@ SUITES = {
         EVERYTHING_BUT_UNSLOTH,
         # hatchling builds the packages of the documentation; xdist shares slow tests between cores.
         ("hatchling", "hypothesis", "pytest-xdist"),
-        ("tests/trl", "tests/eval", "tests/together", "tests/docs"),
+        ("tests/trl", "tests/learning", "tests/eval", "tests/together", "tests/docs"),
     ),
     "unsloth": (
         (f"{CORE}[testing]", TRL, UNSLOTH, f"{REWARDS}[math]", EVAL),

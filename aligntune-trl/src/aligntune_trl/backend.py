@@ -23,8 +23,8 @@ __all__ = [
     "Policy",
     "TRLBackend",
     "load_kwargs",
-    "load_with_head",
     "load_tokenizer",
+    "load_with_head",
     "lora_arguments",
     "start",
     "torch_dtype",
@@ -84,9 +84,7 @@ class TRLBackend:
         return Policy(load_with_head(plan, tokenizer, head), tokenizer, None, peft)
 
 
-def load_with_head(
-    plan: Plan, tokenizer: PreTrainedTokenizerBase, head: Head
-) -> PreTrainedModel:
+def load_with_head(plan: Plan, tokenizer: PreTrainedTokenizerBase, head: Head) -> PreTrainedModel:
     """Load the model with a head that gives labels; one that it lacks starts at random."""
     import transformers
 
