@@ -36,17 +36,23 @@ EVERYTHING_BUT_UNSLOTH = (
 SUITES = {
     "core": (
         (f"{CORE}[testing]",),
-        ("hypothesis", "jsonschema", "numpy", "selenium"),  # selenium opens a report in a browser
+        (
+            "hypothesis",
+            "jsonschema",
+            "numpy",
+            "pytest-xdist",
+            "selenium",
+        ),  # selenium opens a report in a browser
         ("tests/core",),
     ),
     "rewards": (
         (f"{CORE}[testing]", f"{REWARDS}[math,models]"),
-        ("hypothesis", "numpy", "psutil"),
+        ("hypothesis", "numpy", "psutil", "pytest-xdist"),
         ("tests/rewards",),
     ),
     "trl": (
         EVERYTHING_BUT_UNSLOTH,
-        # hatchling builds the packages of the documentation; xdist shares slow tests between cores.
+        # hatchling builds the packages of the documentation.
         ("hatchling", "hypothesis", "pytest-xdist"),
         ("tests/trl", "tests/learning", "tests/eval", "tests/together", "tests/docs"),
     ),
@@ -56,6 +62,9 @@ SUITES = {
         ("tests/unsloth",),
     ),
 }
+
+# Tests are shared between the cores; one that has run out of tests takes over some of the other's.
+SHARED = ("-n", "auto", "--dist", "worksteal")
 
 # The combinations that a user may install and that must work without the rest.
 COMBINATIONS = (
@@ -106,7 +115,7 @@ def run_tests(
     """Run the tests of some folders, or those that the command line names instead."""
     named = any((ROOT / argument.partition("::")[0]).exists() for argument in session.posargs)
     paths = () if named else folders
-    session.run("pytest", *options, *paths, *session.posargs, success_codes=ok)
+    session.run("pytest", *SHARED, *options, *paths, *session.posargs, success_codes=ok)
 
 
 @nox.session
@@ -136,6 +145,13 @@ def spec(session: nox.Session) -> None:
     """Run the snippets of ../shared/spec, or of $ALIGNTUNE_SPEC, against a hub on this machine."""
     unsloth_environment(session, SUITES["unsloth"][0])
     run_tests(session, ("tests/spec",))
+
+
+@nox.session
+def learning(session: nox.Session) -> None:
+    """Fill docs/learning.md: every algorithm, backend, full and LoRA, three seeds and a control."""
+    unsloth_environment(session, SUITES["unsloth"][0])
+    session.run("python", "tests/learning/table.py", *session.posargs)
 
 
 @nox.session
