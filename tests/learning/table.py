@@ -35,10 +35,10 @@ Key = tuple[str, str, str]
 
 HEAD = """# What each algorithm learns
 
-Every algorithm on a small task, on every backend that runs it, with all weights and with a LoRA adapter.
-*Before* and *after* are the metric, the mean over {seeds} seeds, with the lowest and the highest in
-parentheses. The control trains in the same way where there is nothing to learn. `nox -s learning` fills
-this page; the tasks are in `tests/learning`.
+Every algorithm on a small task, on every backend that runs it, with all weights and with a LoRA
+adapter. *Before* and *after* are the metric, the mean over {seeds} seeds, with the lowest and the
+highest in parentheses. The control trains in the same way where there is nothing to learn.
+`nox -s learning` fills this page; the tasks are in `tests/learning`.
 """
 
 
@@ -54,6 +54,8 @@ def cells(names: list[str]) -> Iterator[Key]:
 def measured(key: Key) -> dict[str, Any]:
     """Run the task of one line in this process, with the signal and without, for each seed."""
     name, backend, weights = key
+    if backend == "unsloth":  # it patches what the making of models and rows imports
+        import unsloth  # noqa: F401
     task, found = tasks()[name], {"signal": [], "control": []}
     for seed in SEEDS:
         for kind, runs in found.items():
