@@ -47,6 +47,17 @@ ALGORITHMS = (
         },
     ),
     Algorithm(
+        "reward_modeling",
+        "aligntune_trl.reward_modeling:RewardModelTrainer",
+        {
+            "summary": "a reward model from pairs of completions (Bradley-Terry)",
+            "kind": "rl",
+            "data": "preference",
+            "paper": "Bradley-Terry (Ouyang et al. 2022, arXiv 2203.02155)",
+            "aliases": ("reward_model", "rm"),
+        },
+    ),
+    Algorithm(
         "grpo",
         "aligntune_trl.grpo:GRPOTrainer",
         {
@@ -57,6 +68,70 @@ ALGORITHMS = (
             "default_reward": "accuracy",
             "paper": "GRPO (DeepSeekMath, arXiv 2402.03300)",
             "defaults": {"train.loss_type": "grpo"},
+        },
+    ),
+    Algorithm(
+        "gspo",
+        "aligntune_trl.gspo:GSPOTrainer",
+        {
+            "summary": "group sequence policy optimization: GRPO with the ratio of a completion",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "paper": "GSPO (Zheng et al. 2025, arXiv 2507.18071)",
+            "defaults": {
+                "train.loss_type": "grpo",
+                "train.kl_coef": 0.0,
+                "train.cliprange": 3e-4,
+                "train.cliprange_high": 4e-4,
+            },
+        },
+    ),
+    Algorithm(
+        "dr_grpo",
+        "aligntune_trl.grpo:GRPOTrainer",
+        {
+            "summary": "GRPO done right: without its biases of length and of difficulty",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "paper": "Dr. GRPO (Liu et al. 2025, arXiv 2503.20783)",
+            "defaults": {
+                "train.loss_type": "dr_grpo",
+                "train.scale_rewards": "none",
+                "train.kl_coef": 0.0,
+            },
+            "aliases": ("drgrpo",),
+        },
+    ),
+    Algorithm(
+        "rloo",
+        "aligntune_trl.rloo:RLOOTrainer",
+        {
+            "summary": "REINFORCE with the mean of the other completions as a baseline",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "paper": "RLOO (Ahmadian et al. 2024, arXiv 2402.14740)",
+            "defaults": {"train.scale_rewards": "none"},
+        },
+    ),
+    Algorithm(
+        "dapo",
+        "aligntune_trl.dapo:DAPOTrainer",
+        {
+            "summary": "GRPO with decoupled clipping and dynamic sampling",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "default_reward": "accuracy",
+            "paper": "DAPO (Yu et al. 2025, arXiv 2503.14476)",
+            "defaults": {
+                "train.loss_type": "dapo",
+                "train.cliprange_high": 0.28,
+                "train.kl_coef": 0.0,
+                "train.mask_truncated_completions": True,
+            },
         },
     ),
     Algorithm(

@@ -15,10 +15,15 @@ from functools import cache
 
 from aligntune.plan.parameters import ParameterTable, Use
 from aligntune_trl.parameters.belongs import told_apart
+from aligntune_trl.parameters.dapo import dapo_table
 from aligntune_trl.parameters.dpo import dpo_table
+from aligntune_trl.parameters.dr_grpo import dr_grpo_table
 from aligntune_trl.parameters.grpo import grpo_table
+from aligntune_trl.parameters.gspo import gspo_table
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.ppo import ppo_table
+from aligntune_trl.parameters.rloo import rloo_table
+from aligntune_trl.parameters.reward_modeling import reward_modeling_table
 from aligntune_trl.parameters.sft import sft_table
 from aligntune_trl.parameters.training import trainer_uses
 
@@ -29,7 +34,12 @@ TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
     "sft": sft_table,
     "dpo": dpo_table,
     "grpo": grpo_table,
+    "gspo": gspo_table,
+    "dr_grpo": dr_grpo_table,
+    "rloo": rloo_table,
+    "dapo": dapo_table,
     "ppo": ppo_table,
+    "reward_modeling": reward_modeling_table,
 }
 
 

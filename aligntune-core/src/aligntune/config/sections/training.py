@@ -214,6 +214,8 @@ class TrainingConfig(Section):
     """DPO: compute the reference's log-probabilities once, before training."""
     precompute_ref_batch_size: int | None = setting(None, ge=1)
     """DPO: rows per forward pass then; unset, `per_device_batch_size`."""
+    center_rewards_coefficient: float | None = setting(None, ge=0)
+    """Reward models: weight of (r(chosen) + r(rejected))^2, which holds rewards around 0; unset, 0."""
     label_pad_token_id: int = setting(-100)
     """Label of tokens that are not trained on; it is -100."""
     max_target_length: int | None = setting(None, ge=1)
@@ -228,6 +230,12 @@ class TrainingConfig(Section):
     """GRPO: divide advantages by the standard deviation of the group, of the batch, or not."""
     mask_truncated_completions: bool = setting(False)
     """GRPO: leave completions without an end-of-sequence token out of the loss."""
+    max_resampling: int = setting(10, ge=0)
+    """DAPO: rounds in which groups whose completions are all equally right are replaced by those of
+    further prompts, at most; 0 replaces none."""
+    overlong_cache_length: int | None = setting(None, ge=0)
+    """DAPO: the last tokens of a completion, over which its soft overlong punishment grows to 1;
+    unset, a fifth of `max_completion_length`; 0 punishes none."""
     temperature: float = setting(0.6, gt=0)
     """Sampling temperature."""
     top_p: float = setting(0.95, gt=0, le=1)
