@@ -165,6 +165,20 @@ def plugins(as_json: Json = False) -> None:
     show(as_json=as_json)
 
 
+@app.command()
+def algorithms(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write the table of the documentation.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the algorithms that are installed, and the backends that run them."""
+    from aligntune import plugins as installed
+    from aligntune.cli.algorithms import show
+
+    show(installed.get(), as_json=as_json, markdown=markdown)
+
+
 @rewards_app.command("list")
 def rewards_list(as_json: Json = False) -> None:
     """List the reward functions that are installed."""
