@@ -30,16 +30,27 @@ __all__ = [
     "prompt_limit",
     "prompts_per_generation",
     "sft_lines",
+    "step_size",
+    "updates_per_generation",
 ]
 
 GROUP = 8  # completions per prompt when neither they nor the batch were set (TRL's default)
 
 
+def step_size(config: RunConfig) -> int:
+    """Rows, or completions, of an optimizer step over all devices."""
+    train, processes = config.train, config.distributed.num_processes
+    return train.per_device_batch_size * train.gradient_accumulation_steps * processes
+
+
 def _rollout(config: RunConfig) -> int:
     """Completions generated at once over all devices."""
-    train = config.train
-    step = train.per_device_batch_size * train.gradient_accumulation_steps
-    return train.rollout_batch_size or step * config.distributed.num_processes
+    return config.train.rollout_batch_size or step_size(config)
+
+
+def updates_per_generation(config: RunConfig) -> float:
+    """Optimizer steps that a generation of completions serves; up to 1, all are on-policy."""
+    return _rollout(config) * (config.train.num_ppo_epochs or 1) / step_size(config)
 
 
 def default_batch(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:

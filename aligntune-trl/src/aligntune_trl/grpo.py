@@ -78,26 +78,46 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
                 cycle,
             )
 
+    @property
+    def ratio(self) -> str:
+        """Of what the probability is compared with the old one: each `token`, or the `sequence`."""
+        # LUSPO's ratio is that of a whole completion (arXiv 2602.05261).
+        return "sequence" if self.config.train.loss_type == "luspo" else "token"
+
+    def own_arguments(self) -> dict[str, Any]:
+        """What the algorithm itself says, whatever rows the table has for it.
+
+        Unsloth turns `scale_rewards` and others into what it recommends where it is not told.
+        """
+        train = self.config.train
+        return {
+            "loss_type": train.loss_type,
+            "scale_rewards": train.scale_rewards,
+            "importance_sampling_level": self.ratio,
+            "use_bias_correction_kl": False,
+        }
+
+    def loop(self) -> type[Any]:
+        """The TRL trainer; its module is imported only here, once the backend is prepared."""
+        from aligntune_trl.rollouts import RolloutTrainer
+
+        return RolloutTrainer
+
     def make_trainer(
         self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
     ) -> Trainer:
         import trl
 
-        from aligntune_trl.rollouts import RolloutTrainer
-
         assert self.data is not None
-        # LUSPO's ratio is that of a whole completion (arXiv 2602.05261).
-        whole = self.config.train.loss_type == "luspo"
         arguments |= {
-            "importance_sampling_level": "sequence" if whole else "token",
-            "use_bias_correction_kl": False,
             "remove_unused_columns": False,
+            "chat_template_kwargs": self.template_arguments,
+            **self.own_arguments(),
         }
-        arguments["chat_template_kwargs"] = self.template_arguments
-        return RolloutTrainer(
+        trainer: Trainer = self.loop()(
             model=policy.model,
-            reward_funcs=[self.scorer],  # type: ignore[list-item]
-            args=build_config(trl.GRPOConfig, arguments),
+            reward_funcs=[self.scorer],
+            args=build_config(getattr(trl, self.owner), arguments),
             train_dataset=self.data.rows,
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
             processing_class=policy.tokenizer,
@@ -108,3 +128,4 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
                 ScorerCallback(self.scorer),
             ],
         )
+        return trainer

@@ -15,19 +15,24 @@ if TYPE_CHECKING:
     from aligntune.config import RunConfig
     from aligntune.hardware import Hardware
 
-__all__ = ["GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
+__all__ = ["GROUP_CHECKS", "GRPO_BENDS", "GRPO_CHECKS", "grpo_table", "grpo_uses"]
 
 
 _SYNCED = When("train.sync_ref_model", (True,))
 
 
-def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
-    """The rows of GRPO, given the fields of the model section."""
+def grpo_uses(model: dict[str, Use], owner: str = "GRPOConfig") -> dict[str, Use]:
+    """The rows of GRPO, which the other algorithms on groups of completions begin with.
+
+    Args:
+        model: the fields of the model section.
+        owner: TRL's configuration class.
+    """
 
     def to(argument: str, **more: Any) -> To:
-        return To(argument, "GRPOConfig", **more)
+        return To(argument, owner, **more)
 
-    return trainer_uses("GRPOConfig", model) | {
+    return trainer_uses(owner, model) | {
         "model.max_seq_length": Ours(
             "longest prompt and completion together; longer prompts are left out"
         ),
@@ -80,16 +85,23 @@ def grpo_uses(model: dict[str, Use]) -> dict[str, Use]:
     }
 
 
+UNCLIPPED = ("sapo", "vespo")  # losses without a bound on the ratio
 CAP = 5.0  # of CISPO's ratio itself (Khatri et al. 2025, arXiv 2510.13786, "ScaleRL")
 
 
-def _cap(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
-    return (CAP, "the largest ratio of CISPO") if config.train.loss_type == "cispo" else None
+def _upper(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
+    """Said for every loss that has one: Unsloth has values of its own for some that are not."""
+    train = config.train
+    if train.loss_type == "cispo":
+        return CAP, "the largest ratio of CISPO"
+    if train.loss_type in UNCLIPPED:
+        return None
+    return train.cliprange, "`train.cliprange`"
 
 
 GRPO_BENDS = (
     ("train.data_seed", data_seed),
-    ("train.cliprange_high", _cap),
+    ("train.cliprange_high", _upper),
     ("model.disable_dropout", lora_dropout_stays),
     ("model.lora_dropout", no_lora_dropout),
     ("train.per_device_batch_size", batch.default_batch),
@@ -98,9 +110,7 @@ GRPO_BENDS = (
     ("train.save_interval", batch.default_save_interval),
     *BENDS,
 )
-GRPO_CHECKS = (
-    *checking.checks(checking.GRPO_LOSSES),
-    checking.check_clipping,
+GROUP_CHECKS = (  # of every algorithm on groups of completions
     contradictions.check_reference,
     contradictions.check_adapter_reference,
     batch.check_groups,
@@ -109,6 +119,11 @@ GRPO_CHECKS = (
     batch.check_resumable,
     batch.check_checkpoints,
     batch.check_processes,
+)
+GRPO_CHECKS = (
+    *checking.checks(checking.GRPO_LOSSES),
+    checking.check_clipping,
+    *GROUP_CHECKS,
 )
 
 
