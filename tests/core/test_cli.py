@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> Path:
 def test_help_names_every_command(run: Run, no_plugins: Plugins) -> None:
     answer = run("--help")
     assert answer.code == 0
-    commands = "train validate plan plugins rewards info quickstart report"
+    commands = "train validate plan plugins algorithms rewards info quickstart report"
     assert all(f" {command} " in answer.said for command in commands.split())
     assert run("train", "--help").code == 0
 
@@ -61,9 +61,22 @@ def test_plugins_and_rewards_as_json_and_as_tables(run: Run, toy: Plugins, make_
     assert "a constant" in run("rewards", "list").said
 
 
+def test_algorithms_are_listed_with_the_backends_that_run_them(run: Run, toy: Plugins) -> None:
+    lines = {line["name"]: line for line in json.loads(run("algorithms", "--json").out)}
+    assert lines["toy-sft"]["backends"] == ["fast", "absent", "slow"]
+    assert lines["toy-rl"]["backends"] == ["slow"]
+    assert lines["toy-rl"]["rewards"] == "required"
+    assert "toy-praised" in run("algorithms").said
+    row = next(
+        line for line in run("algorithms", "--markdown").out.splitlines() if "`toy-rl`" in line
+    )
+    assert row.startswith("| `toy-rl` |  | no | no | yes |")
+
+
 def test_with_nothing_installed_the_tables_say_what_to_install(
     run: Run, no_plugins: Plugins
 ) -> None:
+    assert "pip install aligntune-trl" in run("algorithms").said
     assert "pip install aligntune-rewards" in run("rewards", "list").said
 
 
