@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import RLTrainerBase
@@ -97,7 +98,7 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             "use_bias_correction_kl": False,
         }
 
-    def loop(self) -> type[Any]:
+    def loop(self) -> Callable[..., Any]:
         """The TRL trainer; its module is imported only here, once the backend is prepared."""
         from aligntune_trl.rollouts import RolloutTrainer
 
