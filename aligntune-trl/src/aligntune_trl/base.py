@@ -30,6 +30,7 @@ from aligntune_trl.arguments import check_arguments, trainer_arguments
 from aligntune_trl.backend import Head, Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
 from aligntune_trl.callbacks import ProgressCallback, write_samples
+from aligntune_trl.lora import is_pissa
 from aligntune_trl.run_callbacks import run_callbacks
 from aligntune_trl.sampling import prompts_of
 
@@ -79,6 +80,7 @@ class TRLTrainer(TrainerBase):
         self.sampled: list[Any] = []  # prompts that are completed while the run trains
         self.progress = ProgressCallback()
         self.training = False
+        self.pissa_start: dict[str, Any] | None = None  # the factors that PiSSA began with
         self._begun = False
 
     @abstractmethod
@@ -137,6 +139,7 @@ class TRLTrainer(TrainerBase):
         except SETUP_ERRORS as error:
             raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
         check_arguments(self.plan, trainer.args)
+        self._prepare_adapter(trainer)
         # The model is loaded, and the arguments are written into every checkpoint and log.
         written: Any = trainer.args
         written.model_init_kwargs = redact(written.model_init_kwargs)
@@ -151,6 +154,18 @@ class TRLTrainer(TrainerBase):
                 f"{processes} processes are running and distributed.num_processes is {asked}"
             )
         return trainer
+
+    def _prepare_adapter(self, trainer: Trainer) -> None:
+        """What neither TRL nor peft does with an adapter by itself."""
+        model = self.config.model
+        if model.peft_enabled and is_pissa(model.init_lora_weights):
+            from aligntune_trl.pissa import remember
+
+            self.pissa_start = remember(trainer)
+        if model.peft_enabled and model.loraplus_lr_ratio is not None:
+            from aligntune_trl.loraplus import use_loraplus
+
+            use_loraplus(trainer, model.loraplus_lr_ratio)
 
     def _prompts_to_sample(self) -> list[Any]:
         assert self.data is not None
@@ -337,6 +352,10 @@ class TRLTrainer(TrainerBase):
         target = Path(path) if path is not None else self.run.model
         with library_bars(shown=False):
             trainer.save_model(str(target))
+        if self.pissa_start is not None:
+            from aligntune_trl.pissa import on_original
+
+            on_original(target, self.pissa_start)
         return str(target)
 
     def push_to_hub(self, repo_id: str, *, token: str | None = None, private: bool = False) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aligntune.enums import PrecisionType
 from aligntune.errors import Problem
+from aligntune_trl.lora import check_lora, is_pissa
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
@@ -107,6 +108,13 @@ def check_adapter_reference(config: RunConfig) -> Iterable[Problem]:
         )
         hint = "use 'none', or set `train.kl_coef: 0`, which needs no reference"
         yield Problem("model.bias", message, hint=hint)
+    if model.peft_enabled and is_pissa(model.init_lora_weights) and first:
+        message = (
+            "PiSSA takes the principal components out of the model, so that switching the adapter "
+            "off does not give the reference"
+        )
+        hint = "use true, or set `train.kl_coef: 0`, which needs no reference"
+        yield Problem("model.init_lora_weights", message, hint=hint)
 
 
 def check_reference(config: RunConfig) -> Iterable[Problem]:
@@ -130,6 +138,7 @@ CONTRADICTIONS = (
     _check_precision,
     _check_attention,
     _check_quantization,
+    check_lora,
     _check_early_stopping,
     _check_samples,
 )

@@ -45,6 +45,10 @@ def model_uses(loader: str) -> dict[str, Use]:
         "model.lora_dropout": To("lora_dropout", "LoraConfig", when=_LORA),
         "model.target_modules": To("target_modules", "LoraConfig", when=_LORA),
         "model.bias": To("bias", "LoraConfig", when=_LORA),
+        "model.use_rslora": To("use_rslora", "LoraConfig", when=_LORA),
+        "model.use_dora": To("use_dora", "LoraConfig", when=_LORA),
+        "model.init_lora_weights": To("init_lora_weights", "LoraConfig", when=_LORA),
+        "model.loraplus_lr_ratio": Ours("the optimizer: learning rate of the B's", when=_LORA),
     }
 
 

@@ -42,6 +42,15 @@ class ModelConfig(Section):
     """Rank of the LoRA matrices."""
     lora_alpha: int = setting(32, ge=1)
     """Scale of the LoRA update: it is multiplied by alpha / rank."""
+    use_rslora: bool = setting(False)
+    """Multiply the LoRA update by alpha / sqrt(rank) instead (rsLoRA), which large ranks need."""
+    use_dora: bool = setting(False)
+    """Train the length of each weight row beside its direction, which LoRA updates (DoRA)."""
+    init_lora_weights: bool | str = setting(True)
+    """How LoRA matrices begin: true or gaussian (B is 0), pissa or pissa_niter_16 (PiSSA: the
+    principal components of the weights, which are taken out of the model)."""
+    loraplus_lr_ratio: float | None = setting(None, gt=0)
+    """LoRA+: learning rate of the matrices B, as a multiple of that of A. Unset, it is the same."""
     lora_dropout: float = setting(0.1, rl=0.05, ge=0, lt=1)
     """Dropout on the input of the LoRA matrices."""
     target_modules: list[str] | str | None = setting(
@@ -87,6 +96,12 @@ class ModelConfig(Section):
     """PPO: how the value model is loaded; unset, as plain transformers does."""
     value_model_quantization: dict[str, Any] = setting({})
     """As `quantization`, for the value model."""
+
+    @field_validator("init_lora_weights", mode="before")
+    @classmethod
+    def _truth(cls, value: object) -> object:
+        known = {"true": True, "false": False}
+        return known.get(value.lower(), value) if isinstance(value, str) else value
 
     @field_validator("target_modules", mode="before")
     @classmethod
