@@ -44,7 +44,7 @@ OTHER: dict[str, Any] = {
     "train.lr_scheduler": "linear",
     "train.metric_for_best_model": "loss",
     "train.gradient_checkpointing_kwargs": {"use_reentrant": True},
-    "train.loss_type": {"sft": "dft", "grpo": "bnpo"},
+    "train.loss_type": {"sft": "dft", "grpo": "bnpo", "kto": "apo_zero_unpaired"},
     "train.generation_kwargs": {"min_new_tokens": 1},
     "train.dataset_kwargs": {"skip_prepare_dataset": False},
     "train.f_divergence_type": "forward_kl",
@@ -88,7 +88,7 @@ def table_of(algorithm: str, package: str) -> ParameterTable:
 @cache
 def owners() -> dict[str, Any]:
     """The configuration classes of TRL, by name."""
-    return {name: getattr(trl, name) for name in ("SFTConfig", "DPOConfig", "GRPOConfig")}
+    return {name: getattr(trl, name) for name in ("SFTConfig", "DPOConfig", "KTOConfig", "GRPOConfig")}
 
 
 def fields(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]]:

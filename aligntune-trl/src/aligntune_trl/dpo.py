@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.core.trainer_base import RLTrainerBase
 from aligntune_trl.arguments import build_config
-from aligntune_trl.backend import Policy, load_kwargs, start
+from aligntune_trl.backend import Policy
 from aligntune_trl.dpo_losses import weighed
 from aligntune_trl.pairs import PairTrainer
+from aligntune_trl.reference import own_reference
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, Trainer
+    from transformers import Trainer
 
 __all__ = ["DPOTrainer"]
 
@@ -42,7 +43,7 @@ class DPOTrainer(PairTrainer, RLTrainerBase):
             longest=train.max_target_length,
             reference_free=train.reference_free,
             model=policy.model,
-            ref_model=self._reference(policy),
+            ref_model=own_reference(self.plan, policy),
             args=_config(arguments),
             train_dataset=self.data.rows,
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
@@ -50,25 +51,6 @@ class DPOTrainer(PairTrainer, RLTrainerBase):
             peft_config=policy.peft,
             callbacks=callbacks,
         )
-
-    def _reference(self, policy: Policy) -> PreTrainedModel | None:
-        """The reference, where TRL would not load the one that is meant by itself.
-
-        It loads one from where the policy lies, as `arguments` say; it switches an adapter off.
-        """
-        model, train = self.config.model, self.config.train
-        # Biases that train beside an adapter stay when it is switched off.
-        biased = model.peft_enabled and model.bias != "none" and not train.reference_free
-        asked = biased or model.force_use_ref_model or model.ref_model_init_kwargs
-        alone = model.peft_enabled or train.precompute_ref_log_probs or train.reference_free
-        if not asked and (alone or isinstance(policy.model, str)):
-            return None
-        from transformers import AutoModelForCausalLM
-
-        kwargs = {**load_kwargs(self.plan), **model.ref_model_init_kwargs}
-        name = policy.model if isinstance(policy.model, str) else start(self.plan)
-        reference: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, **kwargs)
-        return reference
 
 
 def _config(arguments: dict[str, Any]) -> Any:

@@ -31,6 +31,8 @@ class PairTrainer(TRLTrainer):
     Rewards are not trained on. They score what the policy says once it is trained.
     """
 
+    answers = "chosen"  # the column of completions as they should be
+    stays: str | None = None  # the end of an over-long row that TRL keeps; None: as is configured
     scorer: Scorer | None = None
     preferences: PreferenceEvaluation | None = None
 
@@ -42,7 +44,8 @@ class PairTrainer(TRLTrainer):
     def prompt_limit(self) -> int | None:
         """The longest prompt, in tokens, that leaves something to train on; None for any."""
         train, whole = self.config.train, self.config.model.max_seq_length
-        room = whole - 1 if whole is not None and train.truncation_mode == "keep_start" else None
+        stays = self.stays or train.truncation_mode
+        room = whole - 1 if whole is not None and stays == "keep_start" else None
         limits = [limit for limit in (train.max_prompt_length, room) if limit is not None]
         return min(limits) if limits else None
 
@@ -50,13 +53,14 @@ class PairTrainer(TRLTrainer):
         super().prepare_data()
         assert self.data is not None
         for prepared in filter(None, (self.data, self.eval_data)):
+            prepared.rows = self._arrange(prepared.rows, trained=prepared is self.data)
             prepared.rows = with_short_prompts(prepared.rows, self.tokenizer, self.prompt_limit, {})
         if self.config.rewards:
             self.scorer = self.plan.scorer(
                 self.shown.column_names, (self.eval_data or self.data).partial
             )
             rows = self._few()  # a reward that fails does so now, and not when training has ended
-            scored(self.scorer, rows, [completion_text(chosen) for chosen in rows["chosen"]])
+            scored(self.scorer, rows, [completion_text(answer) for answer in rows[self.answers]])
         if self.config.evaluation.dpo_eval_enabled:
             self.preferences = PreferenceEvaluation.make(
                 self.config.evaluation, self.shown, self.data.rows, self._fitting
@@ -71,6 +75,10 @@ class PairTrainer(TRLTrainer):
             replace(one, left_out=said) if limit is not None and length > limit else one
             for one, length in zip(found, lengths, strict=True)
         ]
+
+    def _arrange(self, rows: Dataset, *, trained: bool) -> Dataset:
+        """The rows as the algorithm reads them; pairs as they are."""
+        return rows
 
     @property
     def shown(self) -> Dataset:

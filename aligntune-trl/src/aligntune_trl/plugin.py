@@ -47,6 +47,19 @@ ALGORITHMS = (
         },
     ),
     Algorithm(
+        "kto",
+        "aligntune_trl.kto:KTOTrainer",
+        {
+            "summary": "Kahneman-Tversky optimization on single completions, judged good or bad",
+            "kind": "rl",
+            "data": "unpaired-preference",
+            "rewards": "optional",
+            "paper": "KTO (Ethayarajh et al. 2024, arXiv 2402.01306)",
+            # One row would have no other completion for the baseline.
+            "defaults": {"train.per_device_batch_size": 4},
+        },
+    ),
+    Algorithm(
         "reward_modeling",
         "aligntune_trl.reward_modeling:RewardModelTrainer",
         {

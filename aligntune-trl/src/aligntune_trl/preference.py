@@ -19,7 +19,7 @@ from aligntune.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["PreferenceTrainer"]
+__all__ = ["PreferenceTrainer", "computed_anew", "cut"]
 
 logger = logging.getLogger("aligntune")
 
@@ -50,7 +50,7 @@ class PreferenceTrainer(trl.DPOTrainer):
         """Tokenize as TRL does, cut completions, and leave out pairs without a difference."""
         rows = super()._prepare_dataset(dataset, processing_class, args, name)
         if self.longest is not None:
-            rows = _cut(rows, self.longest)
+            rows = cut(rows, self.longest, ("chosen_ids", "rejected_ids"))
         kept = rows.filter(
             _differs, fn_kwargs={"limit": args.max_length, "end": args.truncation_mode}
         )
@@ -66,7 +66,7 @@ class PreferenceTrainer(trl.DPOTrainer):
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if not self.reference_free:
-            with _computed_anew():
+            with computed_anew():
                 return super()._precompute_ref_logps(dataset, name, batch_size)
         for column in ("ref_chosen_logps", "ref_rejected_logps"):
             dataset = dataset.add_column(column, [0.0] * len(dataset))
@@ -108,7 +108,7 @@ class PreferenceTrainer(trl.DPOTrainer):
 
 
 @contextmanager
-def _computed_anew() -> Iterator[None]:
+def computed_anew() -> Iterator[None]:
     """Keep TRL from reading the log-probabilities of an earlier run.
 
     It files them by rows and weights alone, though they depend on lengths and `ld_alpha` too.
@@ -124,20 +124,30 @@ def _computed_anew() -> Iterator[None]:
             datasets.enable_caching()
 
 
-def _cut(rows: Dataset, longest: int) -> Dataset:
-    def cut(ids: list[list[int]]) -> list[list[int]]:
+def cut(rows: Dataset, longest: int, names: tuple[str, ...], *more: str) -> Dataset:
+    """Rows whose completions have at most `longest` tokens; how many are cut is logged.
+
+    Args:
+        rows: tokenized.
+        longest: in tokens.
+        names: columns of completions.
+        more: columns that repeat those, and are cut without being counted.
+    """
+
+    def shortened(ids: list[list[int]]) -> list[list[int]]:
         return [some[:longest] for some in ids]
 
-    names = ("chosen_ids", "rejected_ids")
     long = sum(len(ids) > longest for name in names for ids in rows[name])
     if long:
         logger.warning(
             "cut %d of %d completions to %d tokens (`train.max_target_length`)",
             long,
-            2 * len(rows),
+            len(names) * len(rows),
             longest,
         )
-    return rows.map(lambda some: {name: cut(some[name]) for name in names}, batched=True)
+    return rows.map(
+        lambda some: {name: shortened(some[name]) for name in (*names, *more)}, batched=True
+    )
 
 
 def _differs(row: dict[str, Any], limit: int | None, end: str) -> bool:

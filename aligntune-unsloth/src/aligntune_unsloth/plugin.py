@@ -14,7 +14,7 @@ from aligntune_trl.plugin import ALGORITHMS, TRL
 __all__ = ["RUNS"]
 
 # The algorithms of aligntune-trl that were seen to train through Unsloth.
-RUNS = ("sft", "dpo", "grpo", "gspo", "dr_grpo", "rloo", "dapo", "ppo", "reward_modeling")
+RUNS = ("sft", "dpo", "kto", "grpo", "gspo", "dr_grpo", "rloo", "dapo", "ppo", "reward_modeling")
 
 
 @hookimpl

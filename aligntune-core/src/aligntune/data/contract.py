@@ -5,7 +5,7 @@
 | `language-modelling` | `messages`, or `prompt` and `completion`, or `text` |
 | `prompt` | `prompt`; every other column reaches the rewards |
 | `preference` | `prompt`, `chosen`, `rejected` |
-| `unpaired-preference` | `prompt`, `completion`, `label` (bool) |
+| `unpaired-preference` | `prompt`, `completion`, `label` (bool); or `prompt`, `chosen`, `rejected` |
 | `text-classification` | `text`, `label` (a class's number, or its name) |
 | `token-classification` | `tokens`, `tags`, which are of one length (numbers, or names) |
 
@@ -115,6 +115,10 @@ def _prompt(row: dict[str, Any]) -> Made:
     return Made({"prompt": turns})
 
 
+def _unpaired(row: dict[str, Any]) -> Made:
+    return _preference(row) if "chosen" in row else Made(row)
+
+
 def _preference(row: dict[str, Any]) -> Made:
     for name in ("chosen", "rejected"):
         if is_chat(row[name]) and row[name][-1]["role"] != "assistant":
@@ -150,10 +154,10 @@ CONTRACTS = {
         ),
         Contract(
             "unpaired-preference",
-            "`prompt`, `completion` and `label`",
-            (UNPAIRED,),
-            Made,
-            ("prompt", "completion", "label"),
+            "`prompt`, `completion` and `label`, or pairs of `prompt`, `chosen` and `rejected`",
+            (UNPAIRED, *_PREFERENCES),
+            _unpaired,
+            ("prompt", "completion", "label", "chosen", "rejected", "tools"),
         ),
         Contract(
             "text-classification",

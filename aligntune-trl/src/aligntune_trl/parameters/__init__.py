@@ -20,6 +20,7 @@ from aligntune_trl.parameters.dpo import dpo_table
 from aligntune_trl.parameters.dr_grpo import dr_grpo_table
 from aligntune_trl.parameters.grpo import grpo_table
 from aligntune_trl.parameters.gspo import gspo_table
+from aligntune_trl.parameters.kto import kto_table
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.ppo import ppo_table
 from aligntune_trl.parameters.rloo import rloo_table
@@ -33,6 +34,7 @@ __all__ = ["TABLES", "model_uses", "tables", "trainer_uses"]
 TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
     "sft": sft_table,
     "dpo": dpo_table,
+    "kto": kto_table,
     "grpo": grpo_table,
     "gspo": gspo_table,
     "dr_grpo": dr_grpo_table,

@@ -11,6 +11,7 @@ from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.dpo_losses import check_losses
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
+from aligntune_trl.parameters.preferences import completed_uses
 from aligntune_trl.parameters.rewards import REWARD_USES
 from aligntune_trl.parameters.training import trainer_uses
 
@@ -24,7 +25,6 @@ _ALPHA = When("train.f_divergence_type", ("alpha_divergence",))
 _PRECOMPUTED = When("train.precompute_ref_log_probs", (True,))
 _MEASURED = When("evaluation.dpo_eval_enabled", (True,))
 _SCORES = Ours("scores of the completions that are written down; not trained on")
-_SAMPLES = "the completions that are written down when training ends"
 
 
 def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
@@ -65,13 +65,7 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "train.remove_unused_columns": to("remove_unused_columns"),
         "train.padding_free": Refused("TRL's DPOTrainer ignores it"),
         "train.group_by_length": Fixed((False,), "TRL's DPOTrainer does not know a pair's length"),
-        "train.max_completion_length": Ours(_SAMPLES),
-        "train.temperature": Ours(_SAMPLES),
-        "train.top_p": Ours(_SAMPLES),
-        "train.top_k": Ours(_SAMPLES),
-        "train.enable_thinking": Ours(
-            "the chat template of prompts that are completed to be read or measured"
-        ),
+        **completed_uses(),
         "evaluation.dpo_eval_enabled": Ours("the preference evaluation"),
         "evaluation.dpo_eval_max_samples": Ours("the preference evaluation", when=_MEASURED),
         "evaluation.dpo_zero_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),

@@ -185,7 +185,11 @@ class TrainingConfig(Section):
     gspo_delta: float = setting(0.1)
     """Kept for configurations that name it: no paper defines it, and only 0.1 is accepted."""
     beta: float = setting(0.1, ge=0)
-    """DPO: how closely the policy is held to the reference (inverse temperature)."""
+    """DPO, KTO: how closely the policy is held to the reference (inverse temperature)."""
+    desirable_weight: float = setting(1.0, ge=0)
+    """KTO: weight of the loss of completions whose label is true."""
+    undesirable_weight: float = setting(1.0, ge=0)
+    """KTO: weight of the loss of completions whose label is false."""
     label_smoothing: float = setting(0.0, ge=0, lt=0.5)
     """DPO: assumed share of preferences that are the wrong way round (conservative DPO)."""
     loss_weights: list[float] | dict[str, float] | None = setting(None)
