@@ -49,6 +49,8 @@ class UnslothBackend:
         Unsloth changes what it is not told (4-bit loading, gradient checkpointing, sequence
         length), so everything is said.
         """
+        if head.task != "CAUSAL_LM":
+            return _load_with_head(plan, tokenizer, head)
         import torch
         from unsloth import FastLanguageModel
 
@@ -84,3 +86,20 @@ class UnslothBackend:
             )
         arguments: dict[str, Any] = {"gradient_checkpointing": checkpointing}
         return Policy(model, tokenizer, arguments=arguments)
+
+
+def _load_with_head(plan: Plan, tokenizer: PreTrainedTokenizerBase, head: Head) -> Policy:
+    """Let transformers load a model that gives labels; Unsloth's trainer trains it.
+
+    Without a GPU Unsloth's own loader makes language models and nothing else.
+    """
+    from peft import LoraConfig
+
+    from aligntune_trl.backend import Policy, load_with_head, lora_arguments
+
+    peft = None
+    if plan.config.model.peft_enabled:
+        peft = LoraConfig(task_type=head.task, **lora_arguments(plan, "get_peft_model"))
+    model = load_with_head(plan, tokenizer, head)
+    arguments = {"gradient_checkpointing": plan.config.model.gradient_checkpointing}
+    return Policy(model, tokenizer, None, peft, arguments)
