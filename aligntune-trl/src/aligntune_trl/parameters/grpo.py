@@ -94,8 +94,8 @@ def _upper(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | No
     train = config.train
     if train.loss_type == "cispo":
         return CAP, "the largest ratio of CISPO"
-    if train.loss_type in UNCLIPPED:
-        return None
+    if train.loss_type in UNCLIPPED or train.cliprange_high is not None:
+        return None  # the second is the default of the algorithm's paper
     return train.cliprange, "`train.cliprange`"
 
 
