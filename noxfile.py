@@ -189,11 +189,23 @@ def build(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *map(str, sorted((ROOT / "dist").iterdir())))
 
 
+# The last release of TRL that had PPO, for the benchmark.
+TRL_WITH_PPO = "trl==1.12.0"
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Time runs side by side with hand-written TRL scripts, and streams with datasets.map."""
     install(session, editable=EVERYTHING_BUT_UNSLOTH)
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    old = Path(session.virtualenv.location).with_name("bench-ppo")
+    python = str(old / "bin" / "python")
+    if not old.exists():
+        session.run("python", "-m", "venv", str(old))
+        pip = (python, "-m", "pip", "install", "-q")
+        needed = ("torch", "transformers", "datasets", "accelerate")
+        session.run(*pip, "-c", CONSTRAINTS, *needed, external=True)
+        session.run(*pip, "--no-deps", TRL_WITH_PPO, external=True)
+    session.run("python", "benchmarks/run.py", "--ppo-python", python, *session.posargs)
     if not session.posargs:
         session.run("python", "benchmarks/stream.py")
 

@@ -1,42 +1,35 @@
 """The hand-written side: a TRL script as one writes it, with the settings of `aligned.py`.
 
-python raw_trl.py sft|grpo FOLDER OUTPUT STEPS
-prints the clock after each step, as JSON, in its last line.
+python raw_trl.py sft|dpo|grpo FOLDER OUTPUT STEPS
+prints the clock after each step and peak memory, as JSON, in its last line.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from typing import Any
 
+import settings
 import trl
+from clock import Clock
 from datasets import load_dataset
-from transformers import TrainerCallback
 
 algorithm, folder, output, steps = sys.argv[1:]
 
 
-class Clock(TrainerCallback):
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.times.append(time.time())
-
-
 def digits(completions: list[str], **columns: Any) -> list[float]:
-    return [sum(c.isascii() and c.isalnum() for c in text) / 8 for text in completions]
+    return [settings.digits(text) for text in completions]
 
 
 clock = Clock()
-rows = load_dataset("json", data_files=f"{folder}/rows.jsonl", split="train")
+name = "pairs" if algorithm == "dpo" else "rows"
+rows = load_dataset("json", data_files=f"{folder}/{name}.jsonl", split="train")
 common: dict[str, Any] = {
     "output_dir": output,
     "model_init_kwargs": {"dtype": "float32"},
     "max_steps": int(steps),
-    "learning_rate": 1e-4,
+    "per_device_train_batch_size": settings.ROWS,
+    "learning_rate": settings.LEARNING_RATE,
     "optim": "adamw_torch",
     "logging_steps": 1,
     "bf16": False,
@@ -50,8 +43,15 @@ trainer: Any
 if algorithm == "sft":
     trainer = trl.SFTTrainer(
         model=f"{folder}/model",
-        args=trl.SFTConfig(per_device_train_batch_size=32, max_length=64, **common),
+        args=trl.SFTConfig(max_length=settings.SEQUENCE, **common),
         train_dataset=rows.select_columns(["prompt", "completion"]),
+        callbacks=[clock],
+    )
+elif algorithm == "dpo":
+    trainer = trl.DPOTrainer(
+        model=f"{folder}/model",
+        args=trl.DPOConfig(max_length=settings.SEQUENCE, beta=settings.BETA, **common),
+        train_dataset=rows.select_columns(["prompt", "chosen", "rejected"]),
         callbacks=[clock],
     )
 else:
@@ -59,10 +59,9 @@ else:
         model=f"{folder}/model",
         reward_funcs=digits,
         args=trl.GRPOConfig(
-            per_device_train_batch_size=32,
-            num_generations=8,
-            max_completion_length=16,
-            beta=0.05,
+            num_generations=settings.GROUP,
+            max_completion_length=settings.COMPLETION,
+            beta=settings.KL,
             loss_type="grpo",
             temperature=1.0,
             use_bias_correction_kl=False,
@@ -72,4 +71,4 @@ else:
         callbacks=[clock],
     )
 trainer.train()
-print(json.dumps(clock.times))
+clock.report()

@@ -2,7 +2,7 @@
 
     python benchmarks/run.py            # everything
     python benchmarks/run.py startup    # CPU time of the light commands against their libraries
-    python benchmarks/run.py training   # first step and steps per second against a TRL script
+    python benchmarks/run.py training   # speed and memory against a TRL script
 
 What is compared runs in fresh processes, turn by turn, so that a busy machine slows both.
 """
@@ -76,35 +76,57 @@ def startup(folder: Path, rounds: int) -> None:
     table(["command", "CPU s", "ratio to the libraries"], rows)
 
 
-def training(folder: Path, rounds: int, steps: int) -> None:
-    """Seconds to the first step and steps per second, ours and by hand."""
+def sides(algorithm: str, ppo_python: str | None) -> dict[str, list[str]]:
+    """The commands that are compared: the hand-written script and AlignTune."""
+    python, script = sys.executable, HERE / "raw_trl.py"
+    if algorithm == "ppo":  # TRL has had none since 1.13
+        assert ppo_python is not None
+        python, script = ppo_python, HERE / "raw_ppo.py"
+    return {
+        "by hand": [python, str(script), algorithm],
+        "ours": [sys.executable, str(HERE / "aligned.py"), algorithm],
+    }
+
+
+MEASURED = ("seconds to the first step", "steps per second", "peak memory, MiB")
+
+
+def training(folder: Path, rounds: int, steps: int, ppo_python: str | None) -> None:
+    """Seconds to the first step, steps per second and peak memory, ours and by hand."""
     subprocess.run([sys.executable, HERE / "make_inputs.py", folder], check=True)
     rows = []
-    for algorithm in ("sft", "grpo"):
-        first: dict[str, list[float]] = {"raw_trl": [], "aligned": []}
-        speed: dict[str, list[float]] = {"raw_trl": [], "aligned": []}
+    for algorithm in ("sft", "dpo", "grpo", *(["ppo"] if ppo_python else [])):
+        commands = sides(algorithm, ppo_python)
+        found: dict[str, dict[str, list[float]]] = {
+            side: {name: [] for name in MEASURED} for side in commands
+        }
         for turn in range(rounds):
-            for script, began in first.items():
-                output = folder / f"{script}-{algorithm}-{turn}"
-                arguments = [sys.executable, HERE / f"{script}.py", algorithm, folder, output]
+            for side, command in commands.items():
+                output = folder / f"{side}-{algorithm}-{turn}"
                 begun = time.time()
                 done = subprocess.run(
-                    [*arguments, str(steps)], check=True, capture_output=True, text=True
+                    [*command, folder, output, str(steps)],
+                    check=True,
+                    capture_output=True,
+                    text=True,
                 )
-                times = json.loads(done.stdout.splitlines()[-1])
-                began.append(times[0] - begun)
-                speed[script].append((len(times) - 1) / (times[-1] - times[0]))
-        for label, found, digits in (
-            ("seconds to the first step", first, 2),
-            ("steps per second", speed, 2),
-        ):
-            ratios = [a / b for a, b in zip(found["aligned"], found["raw_trl"], strict=True)]
+                said = json.loads(done.stdout.splitlines()[-1])
+                times = said["times"]
+                speed = (len(times) - 1) / (times[-1] - times[0])
+                for name, value in zip(
+                    MEASURED, (times[0] - begun, speed, said["mib"]), strict=True
+                ):
+                    found[side][name].append(value)
+        for name in MEASURED:
+            by_hand, ours = found["by hand"][name], found["ours"][name]
+            ratios = [a / b for a, b in zip(ours, by_hand, strict=True)]
+            digits = 0 if name == MEASURED[2] else 2
             rows.append(
                 [
                     algorithm.upper(),
-                    label,
-                    f"{statistics.median(found['raw_trl']):.{digits}f}",
-                    f"{statistics.median(found['aligned']):.{digits}f}",
+                    name,
+                    f"{statistics.median(by_hand):.{digits}f}",
+                    f"{statistics.median(ours):.{digits}f}",
                     f"{statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]",
                 ]
             )
@@ -117,12 +139,13 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=["startup", "training", "all"], default="all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--ppo-python", help="python of an environment whose TRL has PPO (1.12)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if given.what in ("startup", "all"):
             startup(Path(name), max(given.rounds, 3))
         if given.what in ("training", "all"):
-            training(Path(name), given.rounds, given.steps)
+            training(Path(name), given.rounds, given.steps, given.ppo_python)
 
 
 if __name__ == "__main__":
