@@ -97,34 +97,37 @@ def check_data_arguments(config: RunConfig) -> Iterable[Problem]:
         yield Problem("train.label_smoothing_factor", message, hint="keep one of the two")
 
 
-def check_adapter_reference(config: RunConfig) -> Iterable[Problem]:
-    """Where the reference is the policy without its adapter, nothing else of it may be trained."""
+def check_adapter_reference(config: RunConfig, weight: str = "kl_coef") -> Iterable[Problem]:
+    """Where the reference is the policy without its adapter, nothing else of it may be trained.
+
+    There is a reference where `weight`, a field of the train section, is not 0.
+    """
     model, train = config.model, config.train
-    first = train.kl_coef if train.init_kl_coef is None else train.init_kl_coef
+    first = getattr(train, weight) if train.init_kl_coef is None else train.init_kl_coef
     if model.peft_enabled and model.bias != "none" and first:
         message = (
             f"{model.bias!r} trains biases of the model itself, which stay when the adapter is "
             "switched off to give the reference"
         )
-        hint = "use 'none', or set `train.kl_coef: 0`, which needs no reference"
+        hint = f"use 'none', or set `train.{weight}: 0`, which needs no reference"
         yield Problem("model.bias", message, hint=hint)
     if model.peft_enabled and is_pissa(model.init_lora_weights) and first:
         message = (
             "PiSSA takes the principal components out of the model, so that switching the adapter "
             "off does not give the reference"
         )
-        hint = "use true, or set `train.kl_coef: 0`, which needs no reference"
+        hint = f"use true, or set `train.{weight}: 0`, which needs no reference"
         yield Problem("model.init_lora_weights", message, hint=hint)
 
 
-def check_reference(config: RunConfig) -> Iterable[Problem]:
+def check_reference(config: RunConfig, weight: str = "kl_coef") -> Iterable[Problem]:
     """A reference that follows the policy is a model of its own; dropout is on or off."""
     train, model = config.train, config.model
     if train.sync_ref_model and model.peft_enabled:
         message = "with a LoRA adapter the reference is the model beneath it, which does not move"
         yield Problem("train.sync_ref_model", message, hint="set `model.peft_enabled: false`")
-    elif train.sync_ref_model and train.kl_coef == 0:
-        message = "`train.kl_coef` is 0, so there is no reference"
+    elif train.sync_ref_model and getattr(train, weight) == 0:
+        message = f"`train.{weight}` is 0, so there is no reference"
         yield Problem("train.sync_ref_model", message, hint="raise it, or leave this out")
     if model.disable_dropout and model.peft_enabled and model.lora_dropout:
         message = f"`model.disable_dropout` would make it 0, not {model.lora_dropout}"

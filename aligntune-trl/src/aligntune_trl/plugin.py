@@ -148,6 +148,23 @@ ALGORITHMS = (
         },
     ),
     Algorithm(
+        "neural_mirror_grpo",
+        "aligntune_trl.neural_mirror_grpo:NeuralMirrorGRPOTrainer",
+        {
+            "summary": "Dr. GRPO with the Bregman divergence of a neural mirror map",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "paper": "group-based mirror policy optimization (Yuan et al. 2026, arXiv 2602.04380)",
+            "defaults": {
+                "train.loss_type": "dr_grpo",
+                "train.scale_rewards": "none",
+                "train.kl_coef": 0.0,
+            },
+            "aliases": ("nmgrpo",),
+        },
+    ),
+    Algorithm(
         "ppo",
         "aligntune_trl.ppo:PPOTrainer",
         {

@@ -14,7 +14,19 @@ from aligntune_trl.plugin import ALGORITHMS, TRL
 __all__ = ["RUNS"]
 
 # The algorithms of aligntune-trl that were seen to train through Unsloth.
-RUNS = ("sft", "dpo", "kto", "grpo", "gspo", "dr_grpo", "rloo", "dapo", "ppo", "reward_modeling")
+RUNS = (
+    "sft",
+    "dpo",
+    "kto",
+    "grpo",
+    "gspo",
+    "dr_grpo",
+    "rloo",
+    "dapo",
+    "neural_mirror_grpo",
+    "ppo",
+    "reward_modeling",
+)
 
 
 @hookimpl

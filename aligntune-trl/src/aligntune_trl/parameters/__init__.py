@@ -22,6 +22,7 @@ from aligntune_trl.parameters.grpo import grpo_table
 from aligntune_trl.parameters.gspo import gspo_table
 from aligntune_trl.parameters.kto import kto_table
 from aligntune_trl.parameters.model import model_uses
+from aligntune_trl.parameters.neural_mirror_grpo import neural_mirror_grpo_table
 from aligntune_trl.parameters.ppo import ppo_table
 from aligntune_trl.parameters.rloo import rloo_table
 from aligntune_trl.parameters.reward_modeling import reward_modeling_table
@@ -40,6 +41,7 @@ TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
     "dr_grpo": dr_grpo_table,
     "rloo": rloo_table,
     "dapo": dapo_table,
+    "neural_mirror_grpo": neural_mirror_grpo_table,
     "ppo": ppo_table,
     "reward_modeling": reward_modeling_table,
 }

@@ -176,6 +176,18 @@ class TrainingConfig(Section):
     """PPO: a completion ends at this token; `eos` is the tokenizer's end-of-sequence token."""
     missing_eos_penalty: float = setting(1.0, ge=0)
     """PPO: taken from the reward of a completion that has no stop token."""
+    mirror_coef: float = setting(0.01, ge=0)
+    """Neural Mirror GRPO: weight of the divergence to the reference model; 0 needs no reference."""
+    mirror_divergence: Literal["neural", "squared_log_probability", "squared_probability"] = (
+        setting("neural")
+    )
+    """Neural Mirror GRPO: the divergence of a neural mirror map, (log y - log y0)^2 / 2, or
+    (y - y0)^2 / 2, of a token's probability y and the reference's y0."""
+    mirror_init_scale: float = setting(0.01, ge=0)
+    """Neural Mirror GRPO: standard deviation of the mirror map's numbers, drawn from `seed`."""
+    mirror_map: str | None = setting(None, min_length=1)
+    """Neural Mirror GRPO: a safetensors file with the 380 numbers of a mirror map; unset, random
+    ones."""
     reward_weights: list[float] | None = setting(None)
     """Weights of the rewards, in their order; instead of `rewards.N.weight`."""
     grpo_alpha: float = setting(0.1)
