@@ -51,6 +51,7 @@ _WHERE = {
     "aligntune.evaluation": ("Evaluator", "Metric"),
     "aligntune.hookspecs": ("hookimpl",),
     "aligntune.plan": ("Plan", "make_plan"),
+    "aligntune.reward_models": ("TrainedRewardModel", "train_reward_model"),
     "aligntune.run": ("RunDirectory", "write_report"),
     "aligntune.scoring": ("RewardBatch", "RewardFunction", "RewardRegistry"),
 }

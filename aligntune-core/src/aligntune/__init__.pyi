@@ -114,6 +114,12 @@ from aligntune.plan import (
 from aligntune.plan import (
     make_plan as make_plan,
 )
+from aligntune.reward_models import (
+    TrainedRewardModel as TrainedRewardModel,
+)
+from aligntune.reward_models import (
+    train_reward_model as train_reward_model,
+)
 from aligntune.run import (
     RunDirectory as RunDirectory,
 )

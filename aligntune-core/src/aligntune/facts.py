@@ -42,6 +42,8 @@ class AlgorithmFacts:
     that is used where none is set and it is registered.
     `parameters`: `"module:NAME"` of the parameter table (see `aligntune.plan.parameters`).
     `defaults`: field path -> value, where the algorithm's paper differs from the schema's default.
+    `from_scores`: `"module:function"` that trains a reward model on texts with scores.
+    `tasks`: `task_type` of the data -> the algorithm that trains on it in the place of this one.
     """
 
     summary: str
@@ -54,6 +56,8 @@ class AlgorithmFacts:
     defaults: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     paper: str = ""
     aliases: tuple[str, ...] = ()
+    from_scores: str = ""
+    tasks: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(frozen=True)

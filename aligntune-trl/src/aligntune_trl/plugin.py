@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hookspecs import hookimpl
 from aligntune.plugins import Register
+
+if TYPE_CHECKING:
+    import typer
 
 __all__ = ["ALGORITHMS", "TRL", "Algorithm"]
 
@@ -32,6 +35,30 @@ ALGORITHMS = (
             "summary": "supervised fine-tuning on prompts with completions, chats or text",
             "kind": "sft",
             "data": "language-modelling",
+            "rewards": "none",
+            "tasks": {
+                "text_classification": "text_classification",
+                "token_classification": "token_classification",
+            },
+        },
+    ),
+    Algorithm(
+        "text_classification",
+        "aligntune_trl.text_classification:TextClassificationTrainer",
+        {
+            "summary": "supervised fine-tuning of a classifier of texts",
+            "kind": "sft",
+            "data": "text-classification",
+            "rewards": "none",
+        },
+    ),
+    Algorithm(
+        "token_classification",
+        "aligntune_trl.token_classification:TokenClassificationTrainer",
+        {
+            "summary": "supervised fine-tuning of a classifier of the words of a text",
+            "kind": "sft",
+            "data": "token-classification",
             "rewards": "none",
         },
     ),
@@ -68,6 +95,7 @@ ALGORITHMS = (
             "data": "preference",
             "paper": "Bradley-Terry (Ouyang et al. 2022, arXiv 2203.02155)",
             "aliases": ("reward_model", "rm"),
+            "from_scores": "aligntune_trl.reward_texts:fit",
         },
     ),
     Algorithm(
@@ -201,3 +229,11 @@ def aligntune_register_algorithms(register: Register[AlgorithmFacts]) -> None:
             parameters=f"aligntune_trl.parameters:{algorithm.name.upper()}",
             **algorithm.facts,
         )
+
+
+@hookimpl
+def aligntune_cli_commands(app: typer.Typer) -> None:
+    """Add `aligntune merge`."""
+    from aligntune_trl.cli import merge_command
+
+    app.command("merge")(merge_command)
