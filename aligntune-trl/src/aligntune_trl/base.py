@@ -141,8 +141,9 @@ class TRLTrainer(TrainerBase):
         check_arguments(self.plan, trainer.args)
         self._prepare_adapter(trainer)
         # The model is loaded, and the arguments are written into every checkpoint and log.
-        written: Any = trainer.args
-        written.model_init_kwargs = redact(written.model_init_kwargs)
+        if policy.init_kwargs is not None:
+            written: Any = trainer.args
+            written.model_init_kwargs = redact(written.model_init_kwargs)
         for ours in ("PrinterCallback", "ProgressCallback"):
             for callback in list(trainer.callback_handler.callbacks):
                 if type(callback).__name__ == ours and callback is not self.progress:
@@ -232,7 +233,11 @@ class TRLTrainer(TrainerBase):
         if self.config.eval_datasets and self.eval_data is not None:
             record["eval"] = [report.as_dict() for report in self.eval_data.reports]
         too_long = self._too_long()
-        self.run.write_json(self.run.data, {**record, "too_long": too_long})
+        self.run.write_json(self.run.data, {**record, "too_long": too_long, **self.about_data()})
+
+    def about_data(self) -> dict[str, Any]:
+        """What else there is to write down about the rows."""
+        return {}
 
     def _too_long(self) -> int | None:
         """Rows to train on that were left out for their length; None where nobody can tell.

@@ -209,7 +209,7 @@ CORE_USES: dict[str, Use] = {
     "datasets.weight": Ours(f"{_DATA}: share among several data sets"),
     "datasets.val_size": Ours(f"{_DATA}: rows held out for evaluation"),
     "datasets.column_mapping": Ours(f"{_DATA}: renames columns"),
-    "datasets.task_type": Ours(f"{_DATA}: checked against the algorithm"),
+    "datasets.task_type": Ours(f"{_DATA}: what rows are for; in SFT, which trainer"),
     "datasets.format_type": Ours(f"{_DATA}: how rows are read"),
     "datasets.auto_detect_fields": Ours(f"{_DATA}: columns told by their usual names"),
     "datasets.text_column": Ours(f"{_DATA}: which column holds what"),

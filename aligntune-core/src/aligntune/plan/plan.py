@@ -22,14 +22,16 @@ from aligntune.hardware import Hardware
 from aligntune.plan.cap import cap_steps
 from aligntune.plan.parameters import Fixed, ParameterTable, Refused, Use
 from aligntune.plan.resolve import Choice, choose
+from aligntune.plan.tasks import default_tasks
 from aligntune.plan.told import not_registered, placed
 from aligntune.plugins import Plugins
 from aligntune.redact import is_secret_name
 from aligntune.registry import Entry, import_target
+from aligntune.reward_models import TrainedRewardModel, trained_reward_model
 from aligntune.scoring import Scorer, build_scorer
 from aligntune.scoring.settle import settle_rewards
 
-__all__ = ["Plan", "Value", "leaves", "make_plan"]
+__all__ = ["Plan", "Value", "leaves", "make_plan", "unused"]
 
 logger = logging.getLogger("aligntune")
 
@@ -60,6 +62,7 @@ class Plan:
     plugins: Plugins
     batch: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    reward_model: TrainedRewardModel | None = None  # that the run trains, once it has
 
     def flat(self) -> dict[str, Any]:
         """Full path -> value, of everything that is used."""
@@ -69,6 +72,8 @@ class Plan:
         self, columns: Iterable[str], partial: Mapping[str, Sequence[str]] | None = None
     ) -> Scorer:
         """The weighted sum of the run's rewards, checked against the columns of its data, loaded.
+
+        A reward model that the run trains itself is trained in between.
 
         Args:
             columns: of the data.
@@ -82,7 +87,8 @@ class Plan:
         if defaulted:
             logger.info("no reward is set; %s is the default", rewards[0].type)
         try:
-            return build_scorer(rewards, self.plugins, columns)
+            scorer = build_scorer(rewards, self.plugins)
+            scorer.check(columns)
         except DataError as error:
             text = str(error)
             for column, lacking in (partial or {}).items():
@@ -93,6 +99,9 @@ class Plan:
                     "`rewards` for another one"
                 )
             raise DataError(text) from error
+        self.reward_model = trained_reward_model(self.config, self.plugins)
+        scorer.load()
+        return scorer
 
 
 def leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, bool, Any]]:
@@ -144,13 +153,13 @@ def make_plan(
         hint = f"use `create_{facts.kind}_trainer`, or `type: {facts.kind}`"
         raise ConfigError(placed(Problem("algo", what, hint=hint), config))
     config = _copy(config)
-    bent = _default_reward(config, facts, plugins)
+    bent = _default_reward(config, facts, plugins) | default_tasks(config, facts)
     derived, problems = settle_rewards(config, facts, plugins)
     switches, refused = settle_evaluation(config, plugins)
     problems += refused
     bent |= derived | switches | _bend(config, facts, table, hardware) | cap_steps(config)
-    values, unused = _values(config, table, bent)
-    problems += unused
+    values, wrong = _values(config, table, bent)
+    problems += wrong
     for check in table.checks:
         problems.extend(check(config))
     if hardware is not None:
@@ -280,6 +289,11 @@ def _values(
         used = not wrong and not isinstance(use, Fixed)
         values.append(Value(path, value, origin, destination, used))
     return values, problems
+
+
+def unused(config: RunConfig, table: ParameterTable) -> list[Problem]:
+    """What somebody set and a run with this table would not use."""
+    return _values(config, table, {})[1]
 
 
 def _judged(use: Use, value: Any, flat: dict[str, Any]) -> tuple[str, str]:

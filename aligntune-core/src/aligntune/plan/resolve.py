@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from aligntune.config import RunConfig
 from aligntune.errors import ConfigError, NotRegisteredError, Problem, UnavailableError
 from aligntune.facts import AlgorithmFacts, BackendFacts
+from aligntune.plan.tasks import algorithm_of_task
 from aligntune.plan.told import not_registered
 from aligntune.plugins import Plugins
 from aligntune.registry import Entry, import_target
@@ -56,32 +57,34 @@ def choose(config: RunConfig, plugins: Plugins) -> Choice:
     Raises:
         NotRegisteredError: for an unknown algorithm or backend, or one that is not installed.
         UnavailableError: if the backend asked for, or every one, cannot work here.
-        ConfigError: if `use_unsloth` or `use_trl` contradicts `backend`.
+        ConfigError: if `use_unsloth` or `use_trl` contradicts `backend`, or tasks each other.
     """
     path, wanted = _wanted(config)
     if wanted != "auto":
         return _asked_for(config, path, wanted, plugins)
-    runs = plugins.algorithms.matching(config.algo)
+    algo = algorithm_of_task(config, plugins)
+    runs = plugins.algorithms.matching(algo)
     if not runs:  # it may have been installed while the process runs
         plugins.discover()
-        runs = plugins.algorithms.matching(config.algo)
+        algo = algorithm_of_task(config, plugins)
+        runs = plugins.algorithms.matching(algo)
     if not runs:
-        message = plugins.missing(plugins.algorithms, config.algo)
+        message = plugins.missing(plugins.algorithms, algo)
         raise not_registered("algo", message, config)
     passed: list[str] = []
     for backend in sorted(plugins.backends, key=lambda entry: -entry.facts.priority):
         if all(run.facts.backend != backend.name for run in runs):
-            passed.append(f"{backend.name} does not run {config.algo}")
+            passed.append(f"{backend.name} does not run {algo}")
         elif (reason := unusable(backend)) is not None:
             passed.append(f"{backend.name} was passed over: {reason}")
         else:
-            algorithm = plugins.find(plugins.algorithms, config.algo, backend=backend.name)
+            algorithm = plugins.find(plugins.algorithms, algo, backend=backend.name)
             return Choice(
                 algorithm,
                 backend,
                 "; ".join([f"{backend.name} is the best that works here", *passed]),
             )
-    raise UnavailableError(f"no backend can run {config.algo!r} here: {'; '.join(passed)}")
+    raise UnavailableError(f"no backend can run {algo!r} here: {'; '.join(passed)}")
 
 
 def _wanted(config: RunConfig) -> tuple[str, str]:
@@ -103,13 +106,14 @@ def _asked_for(config: RunConfig, path: str, wanted: str, plugins: Plugins) -> C
         backend = plugins.find(plugins.backends, wanted)
     except NotRegisteredError as error:
         raise not_registered(path, error, config) from None
-    runs = plugins.algorithms.matching(config.algo)
+    algo = algorithm_of_task(config, plugins)
+    runs = plugins.algorithms.matching(algo)
     if runs and all(run.facts.backend != backend.name for run in runs):
         others = ", ".join(sorted({run.facts.backend for run in runs}))
-        message = f"the backend {backend.name!r} does not run {config.algo!r}; it runs on: {others}"
+        message = f"the backend {backend.name!r} does not run {algo!r}; it runs on: {others}"
         raise not_registered(path, message, config)
     try:
-        algorithm = plugins.find(plugins.algorithms, config.algo, backend=backend.name)
+        algorithm = plugins.find(plugins.algorithms, algo, backend=backend.name)
     except NotRegisteredError as error:
         raise not_registered("algo", error, config) from None
     if (reason := unusable(backend)) is not None:

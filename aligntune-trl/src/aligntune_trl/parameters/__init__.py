@@ -15,6 +15,10 @@ from functools import cache
 
 from aligntune.plan.parameters import ParameterTable, Use
 from aligntune_trl.parameters.belongs import told_apart
+from aligntune_trl.parameters.classification import (
+    text_classification_table,
+    token_classification_table,
+)
 from aligntune_trl.parameters.dapo import dapo_table
 from aligntune_trl.parameters.dpo import dpo_table
 from aligntune_trl.parameters.dr_grpo import dr_grpo_table
@@ -34,6 +38,8 @@ __all__ = ["TABLES", "model_uses", "tables", "trainer_uses"]
 # Algorithm -> its table, given the rows of the model section.
 TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
     "sft": sft_table,
+    "text_classification": text_classification_table,
+    "token_classification": token_classification_table,
     "dpo": dpo_table,
     "kto": kto_table,
     "grpo": grpo_table,

@@ -26,7 +26,6 @@ def model_uses(loader: str) -> dict[str, Use]:
         "model.device_map": To("device_map", _LOAD),
         "model.trust_remote_code": Ours(f"{loader} and the tokenizer: trust_remote_code"),
         "model.model_init_kwargs": Ours(f"{loader}: further arguments"),
-        "model.num_labels": Refused("no algorithm that is installed trains a classifier"),
         "model.model_adapter_name": Fixed(
             (None, "default"), "the adapter that is trained is called `default`"
         ),
