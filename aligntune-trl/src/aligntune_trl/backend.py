@@ -234,7 +234,8 @@ def check_model_path(plan: Plan) -> None:
                 field,
                 f"{name!r} is a LoRA adapter, and a run starts from a whole model",
                 where,
-                "merge it into its base first (peft: `merge_and_unload`), and name that folder",
+                f"merge it into its base first, and name that folder: aligntune merge {name} "
+                "--output FOLDER",
             )
         )
     if not (path / "config.json").is_file():

@@ -32,7 +32,7 @@ def use_loraplus(trainer: Trainer, ratio: float) -> None:
             learn_faster(optimizer, policy, ratio)
         return optimizer
 
-    trainer.create_optimizer = create_optimizer  # type: ignore[method-assign, assignment]
+    trainer.create_optimizer = create_optimizer  # type: ignore[method-assign]
 
 
 def learn_faster(optimizer: Optimizer, policy: nn.Module, ratio: float) -> None:

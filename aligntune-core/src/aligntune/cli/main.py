@@ -29,7 +29,7 @@ rewards_app = typer.Typer(help="Look at reward functions.", no_args_is_help=True
 app.add_typer(rewards_app, name="rewards")
 
 # Commands that distributions bring, for the hint when one is not installed.
-_BROUGHT_BY = {"eval": "aligntune-eval"}
+_BROUGHT_BY = {"eval": "aligntune-eval", "merge": "aligntune-trl"}
 _ANY = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 Config = Annotated[str | None, typer.Argument(help="YAML or JSON file.", show_default=False)]
