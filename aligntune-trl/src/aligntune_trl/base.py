@@ -181,37 +181,47 @@ class TRLTrainer(TrainerBase):
         if overwrite:  # what is to be replaced stays until this run is known to start
             refuse_inputs_inside(self.run, self.config)
             self.setup()
-        if self.config.logging.push_to_hub:
-            hub.reserve(self._repository, self._hub_token)
+        self.reserve_repository()
         if resume:
             refuse_another_run(self.run, self.plan)
         self.run = RunDirectory.create(self.run.path, overwrite=overwrite, resume=resume)
         checkpoint = self.run.last_checkpoint() if resume else None
         self._begun = True
         with recorded(self.run, self.plan):
-            trainer = self.setup()
-            self._record_data()
-            if checkpoint is not None:
-                step = int(checkpoint.name.rpartition("-")[2])
-                self.run.truncate_after(step)
-                logger.info("resuming from %s", checkpoint)
-                self.resumed_from(step)
-            elif self.config.evaluation.before_training:
-                self.measure("before")
-            try:
-                self.training = True
-                with library_bars(shown=False):  # each checkpoint would draw one
-                    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            finally:
-                self.training = False
-                self.progress.close()
-                self._record_data()
-            self.save_model()  # first, so that no evaluator can lose it
-            self.measure("after")
-            if self.config.logging.push_to_hub:
-                address = self.push_to_hub(self._repository, token=self._hub_token)
-                logger.info("the model is at %s", address)
+            self.train_from(checkpoint)
         return self.run
+
+    def reserve_repository(self) -> None:
+        """Make sure of the repository that the model is to be uploaded to, if it is."""
+        if self.config.logging.push_to_hub:
+            hub.reserve(self._repository, self._hub_token)
+
+    def train_from(self, checkpoint: Path | None) -> None:
+        """Train from a checkpoint or from the start, in the run directory, until all is saved."""
+        trainer = self.setup()
+        self._record_data()
+        if self.plan.reward_model is not None:
+            self.run.write_json(self.run.reward_model, self.plan.reward_model.as_dict())
+        if checkpoint is not None:
+            step = int(checkpoint.name.rpartition("-")[2])
+            self.run.truncate_after(step)
+            logger.info("resuming from %s", checkpoint)
+            self.resumed_from(step)
+        elif self.config.evaluation.before_training:
+            self.measure("before")
+        try:
+            self.training = True
+            with library_bars(shown=False):  # each checkpoint would draw one
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        finally:
+            self.training = False
+            self.progress.close()
+            self._record_data()
+        self.save_model()  # first, so that no evaluator can lose it
+        self.measure("after")
+        if self.config.logging.push_to_hub:
+            address = self.push_to_hub(self._repository, token=self._hub_token)
+            logger.info("the model is at %s", address)
 
     def resumed_from(self, step: int) -> None:
         """Say what a run that resumes from the checkpoint of this step does otherwise."""

@@ -87,6 +87,29 @@ ALGORITHMS = (
         },
     ),
     Algorithm(
+        "orpo",
+        "aligntune_trl.orpo:ORPOTrainer",
+        {
+            "summary": "odds ratio preference optimization on pairs, without a reference",
+            "kind": "rl",
+            "data": "preference",
+            "rewards": "optional",
+            "paper": "ORPO (Hong et al. 2024, arXiv 2403.07691)",
+        },
+    ),
+    Algorithm(
+        "simpo",
+        "aligntune_trl.simpo:SimPOTrainer",
+        {
+            "summary": "simple preference optimization on pairs, without a reference",
+            "kind": "rl",
+            "data": "preference",
+            "rewards": "optional",
+            "paper": "SimPO (Meng et al. 2024, arXiv 2405.14734)",
+            "defaults": {"train.beta": 2.0},
+        },
+    ),
+    Algorithm(
         "reward_modeling",
         "aligntune_trl.reward_modeling:RewardModelTrainer",
         {
@@ -202,6 +225,19 @@ ALGORITHMS = (
             "rewards": "required",
             "paper": "PPO (Schulman et al. 2017, arXiv 1707.06347)",
             "defaults": {"train.num_ppo_epochs": 4},
+        },
+    ),
+    Algorithm(
+        "meta_es",
+        "aligntune_trl.meta_es:MetaESTrainer",
+        {
+            "summary": "an evolution strategy over reward weights or a mirror map, around runs",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "default_reward": "accuracy",
+            "paper": "evolution strategies (Salimans et al. 2017, arXiv 1703.03864)",
+            "aliases": ("metaes",),
         },
     ),
 )

@@ -16,8 +16,10 @@ __all__ = ["RUNS"]
 # The algorithms of aligntune-trl that were seen to train through Unsloth.
 RUNS = (
     "sft",
+    "text_classification",
+    "token_classification",
     "dpo",
-    "kto",
+    "kto", "orpo", "simpo",
     "grpo",
     "gspo",
     "dr_grpo",
@@ -25,6 +27,7 @@ RUNS = (
     "dapo",
     "neural_mirror_grpo",
     "ppo",
+    "meta_es",
     "reward_modeling",
 )
 

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["RunDirectory"]
 
-_RESULTS = ("metrics.jsonl", "samples.jsonl", "evaluation.jsonl", "checkpoints", "model")
+_RESULTS = (
+    "metrics.jsonl",
+    "samples.jsonl",
+    "evaluation.jsonl",
+    "checkpoints",
+    "model",
+    "meta_es",
+)
 
 
 class RunDirectory(RunPaths):
@@ -173,7 +180,7 @@ class RunDirectory(RunPaths):
         )
 
     def _require_checkpoint(self) -> None:
-        if self.last_checkpoint() is None:
+        if self.last_checkpoint() is None and not self.candidates.is_file():
             raise RunError(
                 f"nothing to resume: {self.checkpoints} holds no complete checkpoint; begin anew, "
                 "without --resume (Python: resume=False), and with --overwrite (Python: "
@@ -215,7 +222,7 @@ class RunDirectory(RunPaths):
                 _delete(checkpoint)
             if self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
                 self.checkpoints.rmdir()
-            for name in ("model", "tensorboard", *reversed(FILES)):
+            for name in ("model", "tensorboard", "meta_es", *reversed(FILES)):
                 _delete(self.path / name)
 
     def _claim(self) -> None:

@@ -18,12 +18,13 @@ FILES = (
     "environment.json",
     "plugins.json",
     "data.json",
+    "reward_model.json",
     "metrics.jsonl",
     "samples.jsonl",
     "evaluation.jsonl",
     "report.html",
 )
-FOLDERS = ("checkpoints", "model", "tensorboard")
+FOLDERS = ("checkpoints", "model", "tensorboard", "meta_es")
 
 
 class RunPaths:
@@ -56,6 +57,11 @@ class RunPaths:
     def data(self) -> Path:
         """What became of the rows of each data set: how many were kept, cut and left out, why."""
         return self.path / "data.json"
+
+    @property
+    def reward_model(self) -> Path:
+        """What the reward model that the run trained itself is worth, where it trained one."""
+        return self.path / "reward_model.json"
 
     @property
     def metrics(self) -> Path:
@@ -96,6 +102,21 @@ class RunPaths:
     def logs(self) -> Path:
         """Folder of TensorBoard's files."""
         return self.path / "tensorboard"
+
+    @property
+    def evolution(self) -> Path:
+        """Folder of what Meta-ES found: its candidates, its iterations, the best parameters."""
+        return self.path / "meta_es"
+
+    @property
+    def candidates(self) -> Path:
+        """One line per candidate of Meta-ES that ended: its fitness, or why it has none."""
+        return self.evolution / "candidates.jsonl"
+
+    @property
+    def iterations(self) -> Path:
+        """One line per iteration of Meta-ES."""
+        return self.evolution / "iterations.jsonl"
 
     def last_checkpoint(self) -> Path | None:
         """Return the newest complete checkpoint: `trainer_state.json` is what is written last."""

@@ -30,6 +30,13 @@ _FREE = (
     "evaluation.",
     "eval_datasets",
     "plugins.",
+    "meta_es.meta_iterations",
+    "meta_es.patience",
+    "meta_es.debug_mode",
+    "meta_es.num_workers",
+    "meta_es.no_wandb",
+    "meta_es.wandb_project",
+    "meta_es.resume",
 )
 
 

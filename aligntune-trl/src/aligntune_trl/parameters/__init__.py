@@ -25,6 +25,7 @@ from aligntune_trl.parameters.dr_grpo import dr_grpo_table
 from aligntune_trl.parameters.grpo import grpo_table
 from aligntune_trl.parameters.gspo import gspo_table
 from aligntune_trl.parameters.kto import kto_table
+from aligntune_trl.parameters.meta_es import meta_es_table
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.neural_mirror_grpo import neural_mirror_grpo_table
 from aligntune_trl.parameters.ppo import ppo_table
@@ -32,6 +33,7 @@ from aligntune_trl.parameters.rloo import rloo_table
 from aligntune_trl.parameters.reward_modeling import reward_modeling_table
 from aligntune_trl.parameters.sft import sft_table
 from aligntune_trl.parameters.training import trainer_uses
+from aligntune_trl.parameters.without_reference import orpo_table, simpo_table
 
 __all__ = ["TABLES", "model_uses", "tables", "trainer_uses"]
 
@@ -42,6 +44,8 @@ TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
     "token_classification": token_classification_table,
     "dpo": dpo_table,
     "kto": kto_table,
+    "orpo": orpo_table,
+    "simpo": simpo_table,
     "grpo": grpo_table,
     "gspo": gspo_table,
     "dr_grpo": dr_grpo_table,
@@ -49,6 +53,7 @@ TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
     "dapo": dapo_table,
     "neural_mirror_grpo": neural_mirror_grpo_table,
     "ppo": ppo_table,
+    "meta_es": meta_es_table,
     "reward_modeling": reward_modeling_table,
 }
 

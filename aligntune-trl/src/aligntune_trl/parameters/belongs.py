@@ -21,11 +21,16 @@ TITLES = {
     "token_classification": "token classification",
 }
 
+# What runs other algorithms: the fields of those are not for it.
+_AROUND_OTHERS = ("meta_es",)
+
 
 def told_apart(tables: Mapping[str, ParameterTable]) -> dict[str, ParameterTable]:
     """The tables, in which a field that only others use is refused by their names."""
     users: dict[str, list[str]] = {}
     for name, table in tables.items():
+        if name in _AROUND_OTHERS:
+            continue
         for path, use in table.uses.items():
             if isinstance(use, To | Ours | Fixed) and path not in CORE_USES:
                 users.setdefault(path, []).append(name)

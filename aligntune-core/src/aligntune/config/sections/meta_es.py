@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from aligntune.config.section import Section, setting
 
 __all__ = ["MetaESConfig"]
@@ -10,6 +12,16 @@ __all__ = ["MetaESConfig"]
 class MetaESConfig(Section):
     """Meta-ES: evolution strategies over what the runs inside are rewarded or regularised by."""
 
+    evolve: list[Literal["reward_weights", "mirror_map"]] | None = setting(None, min_length=1)
+    """What evolves: `reward_weights`, `mirror_map` or both; unset, `reward_weights` where there are
+    several rewards, else `mirror_map`."""
+    inner_algorithm: str | None = setting(None, min_length=1)
+    """Algorithm of the runs inside; unset, `grpo`, or `neural_mirror_grpo` for a mirror map."""
+    fitness: str | None = setting(None, min_length=1)
+    """Reward that a candidate's completions of the evaluation data are measured by, unweighted: one
+    of `rewards`, or another registered one; unset, the first of `rewards`."""
+    fitness_shaping: Literal["differences", "ranks"] = setting("differences")
+    """Follow differences of fitness, or of its ranks among the candidates."""
     meta_iterations: int = setting(15, ge=1)
     """Iterations of the evolution strategy."""
     patience: int = setting(5, ge=1)
@@ -33,11 +45,11 @@ class MetaESConfig(Section):
     debug_mode: bool = setting(False)
     """Log every candidate."""
     eval_timeout: int = setting(5, ge=1)
-    """Seconds for the evaluation of one completion."""
+    """Seconds to score one completion in the evaluation; one that takes longer earns the least."""
     eval_max_tokens: int = setting(512, ge=1)
     """Longest completion in the evaluation, in tokens."""
     eval_k: int = setting(1, ge=1)
-    """Completions per problem; fitness is pass@k."""
+    """Completions per problem, of which the best counts: pass@k."""
     eval_temperature: float = setting(0.8, ge=0)
     """Sampling temperature in the evaluation."""
     num_workers: int = setting(1, ge=1)
@@ -46,5 +58,5 @@ class MetaESConfig(Section):
     """No Weights & Biases."""
     wandb_project: str = setting("neural-mirror-es", min_length=1)
     """Project there."""
-    resume: str | None = setting(None)
-    """Checkpoint to go on from."""
+    resume: str | None = setting(None, min_length=1)
+    """Directory of an earlier Meta-ES run, whose finished candidates are taken over."""
