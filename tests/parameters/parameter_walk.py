@@ -19,6 +19,7 @@ from aligntune.plan import Plan, make_plan
 from aligntune.plan.parameters import ParameterTable, To
 from aligntune.plugins import Plugins
 from aligntune.registry import import_target
+from aligntune_trl.experimental import experimental
 from aligntune_trl.plugin import ALGORITHMS
 
 KINDS = {algorithm.name: algorithm.facts["kind"] for algorithm in ALGORITHMS}
@@ -88,7 +89,12 @@ def table_of(algorithm: str, package: str) -> ParameterTable:
 @cache
 def owners() -> dict[str, Any]:
     """The configuration classes of TRL, by name."""
-    return {name: getattr(trl, name) for name in ("SFTConfig", "DPOConfig", "KTOConfig", "GRPOConfig")}
+    return {
+        **{name: getattr(trl, name) for name in ("SFTConfig", "DPOConfig", "KTOConfig")},
+        "GRPOConfig": trl.GRPOConfig,
+        "ORPOConfig": experimental("orpo").ORPOConfig,
+        "CPOConfig": experimental("cpo").CPOConfig,
+    }
 
 
 def fields(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]]:

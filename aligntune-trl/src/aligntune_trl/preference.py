@@ -14,7 +14,7 @@ import torch
 import trl
 from accelerate.utils import is_peft_model
 
-from aligntune.errors import DataError
+from aligntune_trl.pair_tokens import with_a_difference
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -51,18 +51,7 @@ class PreferenceTrainer(trl.DPOTrainer):
         rows = super()._prepare_dataset(dataset, processing_class, args, name)
         if self.longest is not None:
             rows = cut(rows, self.longest, ("chosen_ids", "rejected_ids"))
-        kept = rows.filter(
-            _differs, fn_kwargs={"limit": args.max_length, "end": args.truncation_mode}
-        )
-        if len(kept) < len(dataset):
-            said = (
-                f"of {len(dataset) - len(kept)} of {len(dataset)} pairs nothing in which chosen "
-                f"and rejected differ fits into {args.max_length} tokens"
-            )
-            if len(kept) == 0:
-                raise DataError(f"{said}; raise `model.max_seq_length`")
-            logger.warning("%s: they are left out", said)
-        return kept
+        return with_a_difference(rows, len(dataset), args.max_length, args.truncation_mode)
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if not self.reference_free:
@@ -148,10 +137,3 @@ def cut(rows: Dataset, longest: int, names: tuple[str, ...], *more: str) -> Data
     return rows.map(
         lambda some: {name: shortened(some[name]) for name in (*names, *more)}, batched=True
     )
-
-
-def _differs(row: dict[str, Any], limit: int | None, end: str) -> bool:
-    """Whether chosen and rejected are two sequences in what TRL's collator leaves of them."""
-    kept = slice(None, limit) if end == "keep_start" or limit is None else slice(-limit, None)
-    prompt = row["prompt_ids"]
-    return bool((prompt + row["chosen_ids"])[kept] != (prompt + row["rejected_ids"])[kept])

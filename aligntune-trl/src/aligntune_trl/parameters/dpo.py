@@ -11,7 +11,7 @@ from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.dpo_losses import check_losses
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.bends import BENDS, lora_dropout_stays, no_lora_dropout
-from aligntune_trl.parameters.preferences import completed_uses
+from aligntune_trl.parameters.preferences import completed_uses, measured_uses
 from aligntune_trl.parameters.rewards import REWARD_USES
 from aligntune_trl.parameters.training import trainer_uses
 
@@ -23,7 +23,6 @@ __all__ = ["dpo_table"]
 _SYNC = When("train.sync_ref_model", (True,))
 _ALPHA = When("train.f_divergence_type", ("alpha_divergence",))
 _PRECOMPUTED = When("train.precompute_ref_log_probs", (True,))
-_MEASURED = When("evaluation.dpo_eval_enabled", (True,))
 _SCORES = Ours("scores of the completions that are written down; not trained on")
 
 
@@ -66,11 +65,7 @@ def dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
         "train.padding_free": Refused("TRL's DPOTrainer ignores it"),
         "train.group_by_length": Fixed((False,), "TRL's DPOTrainer does not know a pair's length"),
         **completed_uses(),
-        "evaluation.dpo_eval_enabled": Ours("the preference evaluation"),
-        "evaluation.dpo_eval_max_samples": Ours("the preference evaluation", when=_MEASURED),
-        "evaluation.dpo_zero_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
-        "evaluation.dpo_few_shot_max_samples": Ours("the preference evaluation", when=_MEASURED),
-        "evaluation.dpo_few_shot_examples_text": Ours("the preference evaluation", when=_MEASURED),
+        **measured_uses(),
         **REWARD_USES,
         "rewards.*": _SCORES,
     }

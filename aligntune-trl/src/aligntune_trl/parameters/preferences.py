@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aligntune.plan.parameters import Ours, Use
+from aligntune.plan.parameters import Ours, Use, When
 
-__all__ = ["completed_uses"]
+__all__ = ["completed_uses", "measured_uses"]
 
 _SAMPLES = "the completions that are written down when training ends"
 
@@ -19,4 +19,21 @@ def completed_uses() -> dict[str, Use]:
         "train.enable_thinking": Ours(
             "the chat template of prompts that are completed to be read or measured"
         ),
+    }
+
+
+def measured_uses() -> dict[str, Use]:
+    """The fields of the preference evaluation, for algorithms that learn from pairs."""
+    measured = When("evaluation.dpo_eval_enabled", (True,))
+    names = (
+        "dpo_eval_max_samples",
+        "dpo_zero_shot_max_samples",
+        "dpo_few_shot_max_samples",
+        "dpo_few_shot_examples_text",
+    )
+    return {
+        "evaluation.dpo_eval_enabled": Ours("the preference evaluation"),
+        **{
+            f"evaluation.{name}": Ours("the preference evaluation", when=measured) for name in names
+        },
     }

@@ -140,7 +140,8 @@ class TrainingConfig(Section):
     pad_to_multiple_of: int | None = setting(None, ge=1)
     """Pad sequences to a multiple of so many tokens."""
     completion_only_loss: bool | None = setting(None)
-    """SFT: train on the completion alone; unset, yes where rows have one."""
+    """SFT: train on the completion alone; unset, yes where rows have one. ORPO: the likelihood loss
+    is that of the completion alone; unset, yes."""
     assistant_only_loss: bool = setting(False)
     """SFT: train on assistant turns alone; needs `{% generation %}` in the chat template."""
     truncation_mode: Literal["keep_end", "keep_start"] = setting("keep_start", rl="keep_end")
@@ -197,7 +198,10 @@ class TrainingConfig(Section):
     gspo_delta: float = setting(0.1)
     """Kept for configurations that name it: no paper defines it, and only 0.1 is accepted."""
     beta: float = setting(0.1, ge=0)
-    """DPO, KTO: how closely the policy is held to the reference (inverse temperature)."""
+    """DPO, KTO: how closely the policy is held to the reference (inverse temperature). ORPO: weight
+    of the odds ratio. SimPO: scale of the rewards; 2.0 there."""
+    simpo_gamma: float = setting(1.0, ge=0)
+    """SimPO: margin by which the chosen completion's reward is to exceed the rejected one's."""
     desirable_weight: float = setting(1.0, ge=0)
     """KTO: weight of the loss of completions whose label is true."""
     undesirable_weight: float = setting(1.0, ge=0)
