@@ -13,7 +13,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,14 @@ from aligntune.plugins import Plugins, get
 from aligntune.registry import import_target
 from aligntune.scoring import RewardBatch, Scorer, build_scorer
 from aligntune.scoring.faults import raw_values
+from aligntune.scoring.reward_model import trained_within
 
 if TYPE_CHECKING:
+    from aligntune.config import RunConfig
     from aligntune.facts import AlgorithmFacts
     from aligntune.registry import Entry
 
-__all__ = ["REPORT", "TrainedRewardModel", "reward_configs", "train_reward_model"]
+__all__ = ["REPORT", "TrainedRewardModel", "reward_configs", "train_reward_model", "trained_reward_model"]
 
 logger = logging.getLogger("aligntune")
 
@@ -48,6 +50,10 @@ class TrainedRewardModel:
     path: Path
     report: Mapping[str, Any]
     reused: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {"path": str(self.path), "reused": self.reused, "report": dict(self.report)}
 
 
 def train_reward_model(
@@ -88,6 +94,26 @@ def train_reward_model(
     logger.info("training the reward model %s on %d texts", folder, len(scores))
     report = _train(fit, config, scores, wanted, trained=trained)
     return TrainedRewardModel(folder, report)
+
+
+def trained_reward_model(config: RunConfig, plugins: Plugins) -> TrainedRewardModel | None:
+    """The reward model that a run trains itself, trained or found; None where it trains none.
+
+    Raises:
+        AlignTuneError: as `train_reward_model` says; the place is that in the run's configuration.
+    """
+    source = config.model.reward_model_source
+    if source is None or not trained_within(source):
+        return None
+    assert source.training_config is not None
+    further = source.fine_tune_with_rewards
+    try:
+        return train_reward_model(source.training_config, trained=further, plugins=plugins)
+    except ConfigError as error:
+        above = "model.reward_model_source.training_config"
+        raise ConfigError(
+            [replace(p, path=f"{above}.{p.path}" if p.path else above) for p in error.problems]
+        ) from error
 
 
 def reward_configs(config: RewardModelTrainingConfig, plugins: Plugins) -> list[RewardConfig]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from aligntune.scoring.conversation import is_conversation
 
@@ -17,7 +17,7 @@ __all__ = ["Form", "batches", "encoded", "messages_of", "padded", "plain"]
 
 logger = logging.getLogger("aligntune")
 
-Form = Literal["auto", "chat", "pair", "concat", "completion"]
+Form = Literal["auto", "chat", "pair", "concat", "text", "completion"]
 Encoding = dict[str, list[int]]
 
 
@@ -41,7 +41,9 @@ def encoded(
     """Token ids (and whatever else the model reads) of each completion with its prompt.
 
     `chat` puts both through the chat template; `pair` gives a text pair; `concat` one text;
-    `completion` leaves the prompt out; `auto` is `chat` if the tokenizer has a template, else
+    `text` is that one text with the end-of-sequence token, as TRL's RewardTrainer reads rows of text;
+    `completion` leaves the prompt out; `auto` is what the model was trained on, where that is noted
+    (`reward_inputs` in its configuration), else `chat` if the tokenizer has a template, else
     `pair`. What is longer than `max_length` tokens loses its beginning, and is counted in the log.
 
     Raises:
@@ -49,7 +51,7 @@ def encoded(
     """
     tokenizer = loaded.tokenizer
     if form == "auto":
-        form = "pair" if tokenizer.chat_template is None else "chat"
+        form = trained_form(loaded)
     if form != "completion" and batch.prompts is None:
         raise ValueError("it scores a completion with its prompt, and no prompts are given")
     texts, pairs = _texts(batch, tokenizer, form)
@@ -76,6 +78,22 @@ def encoded(
     return [
         encoding if encoding["input_ids"] else _blank(tokenizer, encoding) for encoding in whole
     ]
+
+
+def trained_form(loaded: Loaded) -> Form:
+    """The form that AlignTune noted when it trained the model; else what the tokenizer suggests.
+
+    Raises:
+        ValueError: if the note is none of the forms.
+    """
+    noted: Any = getattr(loaded.model.config, "reward_inputs", None)
+    if noted is None:
+        return "pair" if loaded.tokenizer.chat_template is None else "chat"
+    if noted not in get_args(Form):
+        forms = ", ".join(get_args(Form))
+        raise ValueError(f"the model notes reward_inputs {noted!r}; it is one of {forms}")
+    found: Form = noted
+    return found
 
 
 def _blank(tokenizer: Any, encoding: Encoding) -> Encoding:
@@ -106,7 +124,11 @@ def _texts(batch: RewardBatch, tokenizer: Any, form: Form) -> tuple[list[str], l
     prompts = [plain(prompt) for prompt in batch.prompts]
     if form == "pair":
         return prompts, completions
-    return [prompt + text for prompt, text in zip(prompts, completions, strict=True)], None
+    joined = [prompt + text for prompt, text in zip(prompts, completions, strict=True)]
+    if form == "text":
+        end = str(tokenizer.eos_token)
+        joined = [text if text.endswith(end) else text + end for text in joined]
+    return joined, None
 
 
 def _listed(columns: Any, count: int) -> list[Encoding]:

@@ -33,8 +33,9 @@ class RewardModelReward(ClassifierReward):
     Args:
         target_label: the label whose logit counts, by name or number, where there are several.
         inputs: `"chat"` puts prompt and completion through the chat template of the model's own
-            tokenizer, `"pair"` gives them as a text pair, `"concat"` as one text, `"completion"`
-            leaves the prompt out; `"auto"` is chat where there is a template, else pair.
+            tokenizer, `"pair"` gives them as a text pair, `"concat"` as one text, `"text"` as one
+            text with the end-of-sequence token, `"completion"` leaves the prompt out; `"auto"` is
+            what AlignTune trained the model on, else chat where there is a template, else pair.
 
     The other parameters are those of `aligntune_rewards.model_reward.ModelReward`.
 

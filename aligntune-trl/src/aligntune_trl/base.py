@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -382,6 +383,10 @@ class TRLTrainer(TrainerBase):
         trainer = self.setup()
         model = trainer.accelerator.unwrap_model(trainer.model)
         with library_bars(shown=not self.config.logging.disable_tqdm):
+            if self.pissa_start is not None:  # what is in memory is for other weights
+                with tempfile.TemporaryDirectory() as folder:
+                    self.save_model(folder)
+                    return hub.push_folder(folder, repo_id, token=token, private=private)
             return hub.push(model, self.tokenizer, repo_id, token=token, private=private)
 
 

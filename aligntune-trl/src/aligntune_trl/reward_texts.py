@@ -132,7 +132,7 @@ def standardised(scores: Sequence[float]) -> tuple[float, float]:
 def _load(name: str, *, trained: bool) -> tuple[Any, Any]:
     import transformers
 
-    path = "model.reward_model_source.training_config.base_model_name"
+    path = "base_model_name"
     auto: Any = transformers.AutoModelForSequenceClassification
     try:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(name)

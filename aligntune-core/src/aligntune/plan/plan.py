@@ -94,9 +94,9 @@ class Plan:
             for column, lacking in (partial or {}).items():
                 text += f"; {', '.join(lacking)} lacks {column}"
             if defaulted:
-                text += (
-                    f". {rewards[0].type!r} is the default because no reward is set; set "
-                    "`rewards` for another one"
+                text = (
+                    f"{self.config.algo} learns from rewards, and none is set: {text}, and "
+                    f"{rewards[0].type!r} is the default; {_other_rewards(self.plugins)}"
                 )
             raise DataError(text) from error
         self.reward_model = trained_reward_model(self.config, self.plugins)
@@ -325,6 +325,12 @@ def _said(path: str, value: Any, config: RunConfig) -> str:
 def _short(value: Any) -> str:
     text = str(getattr(value, "value", value))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _other_rewards(plugins: Plugins) -> str:
+    """What could be set where the data have no reference, in words."""
+    known = sorted(entry.name for entry in plugins.rewards if not entry.facts.requires)
+    return f"set `rewards: [{{type: ...}}]`; without a reference: {', '.join([*known, 'custom'])}"
 
 
 def _reward_problems(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins) -> list[Problem]:

@@ -37,7 +37,7 @@ def settle_rewards(
     """
     if facts.rewards == "none":
         return {}, []
-    problems = reward_model_problems(config.model)
+    problems = reward_model_problems(config)
     if problems:
         return {}, problems
     why: dict[str, str] = {}
