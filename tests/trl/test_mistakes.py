@@ -205,4 +205,5 @@ def test_without_a_reward_accuracy_is_used_and_needs_a_reference(
     with pytest.raises(DataError) as caught:
         trainer.setup()
     assert "needs a reference" in str(caught.value)
-    assert "'accuracy' is the default because no reward is set" in str(caught.value)
+    assert "grpo learns from rewards, and none is set" in str(caught.value)
+    assert "'accuracy' is the default; set `rewards: [{type: ...}]`" in str(caught.value)
