@@ -43,7 +43,7 @@ def encoded(
     `chat` puts both through the chat template; `pair` gives a text pair; `concat` one text;
     `text` is that one text with the end-of-sequence token, as TRL's RewardTrainer reads rows of text;
     `completion` leaves the prompt out; `auto` is what the model was trained on, where that is noted
-    (`reward_inputs` in its configuration), else `chat` if the tokenizer has a template, else
+    (`reward_inputs` in its tokenizer's configuration), else `chat` if the tokenizer has a template, else
     `pair`. What is longer than `max_length` tokens loses its beginning, and is counted in the log.
 
     Raises:
@@ -81,12 +81,12 @@ def encoded(
 
 
 def trained_form(loaded: Loaded) -> Form:
-    """The form that AlignTune noted when it trained the model; else what the tokenizer suggests.
+    """The form that AlignTune noted with the tokenizer when it trained the model, else its usual one.
 
     Raises:
         ValueError: if the note is none of the forms.
     """
-    noted: Any = getattr(loaded.model.config, "reward_inputs", None)
+    noted: Any = loaded.tokenizer.init_kwargs.get("reward_inputs")
     if noted is None:
         return "pair" if loaded.tokenizer.chat_template is None else "chat"
     if noted not in get_args(Form):

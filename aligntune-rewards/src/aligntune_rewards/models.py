@@ -159,6 +159,11 @@ def _check_folder(weights: Weights, said_by: str) -> None:
     """Refuse a path that is no folder of a model, which the hub would take for a strange name."""
     path = Path(weights.model).expanduser()
     if path.exists() and not (path / "config.json").is_file():
+        if (path / "adapter_config.json").is_file():
+            raise ConfigError(
+                f"{said_by}: {weights.model!r} holds an adapter; make one model of it and its base "
+                f"(aligntune merge {weights.model} --output FOLDER), and name that"
+            )
         raise ConfigError(f"{said_by}: {weights.model!r} holds no model: config.json is missing")
     local = path.is_absolute() or weights.model.startswith((".", "~")) or len(path.parts) > 2
     if local and not path.exists():

@@ -63,14 +63,11 @@ class RewardModelTrainer(TRLTrainer, RLTrainerBase):
         import trl
 
         assert self.data is not None
-        model: Any = policy.model
-        if not isinstance(model, str):
-            # What a reward of this model gives it to read, see `aligntune_rewards.inputs`.
-            chat = not isinstance(self.data.rows[0]["chosen"], str)
-            model.config.reward_inputs = "chat" if chat else "text"
-            arguments["model_init_kwargs"] = None  # it is loaded
+        # What a reward of this model gives it to read, see `aligntune_rewards.inputs`.
+        chat = not isinstance(self.data.rows[0]["chosen"], str)
+        policy.tokenizer.init_kwargs["reward_inputs"] = "chat" if chat else "text"
         trainer = trl.RewardTrainer(
-            model=model,
+            model=policy.model,
             args=build_config(trl.RewardConfig, arguments),
             train_dataset=self.data.rows,
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,

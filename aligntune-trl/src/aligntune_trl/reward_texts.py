@@ -85,7 +85,7 @@ def fit(
         model.to(device)
         losses = _train(model, training, mean, deviation, config)
         said = list(_said(model, measured, config.batch_size))
-        model.config.reward_inputs = "completion"
+        tokenizer.init_kwargs["reward_inputs"] = "completion"
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     report = {
