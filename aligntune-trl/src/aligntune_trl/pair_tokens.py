@@ -1,7 +1,7 @@
 """Pairs as tokens: what TRL's DPOTrainer makes of them, for the trainers that make something else.
 
-Those of `trl.experimental` put a second end behind a chat, cut by the wrong length in some releases,
-and train on prompts without the tokens that the tokenizer puts before a text.
+Those of `trl.experimental` put a second end behind a chat, cut by the wrong length in some
+releases, and train on prompts without the tokens that the tokenizer puts before a text.
 """
 
 from __future__ import annotations

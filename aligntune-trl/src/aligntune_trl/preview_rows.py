@@ -34,6 +34,7 @@ __all__ = ["Seen", "prompts_seen", "rows_seen", "stop_ids"]
 
 INDEX = "aligntune_row"
 _IGNORED = -100
+_PAIR = ("chosen", "rejected")
 _LONGEST_CHARACTER = 4  # bytes in UTF-8, so that many tokens at most
 # What does not change what is trained on, or needs what a preview does not have.
 _PLAIN: dict[str, Any] = {
@@ -152,8 +153,6 @@ def _by_row(
     prepared: Any = trainer.train_dataset
     for row in prepared:
         batch = trainer.data_collator([row])
-        trained = batch["labels"] != _IGNORED if "labels" in batch else batch["completion_mask"]
-        roles = ("row",) if len(batch["input_ids"]) == 1 else ("chosen", "rejected")
         found[row[INDEX]] = [
             _sequence(
                 role,
@@ -166,11 +165,20 @@ def _by_row(
                 tokenizer,
                 stops,
             )
-            for role, ids, present, mask in zip(
-                roles, batch["input_ids"], batch["attention_mask"], trained, strict=True
-            )
+            for role, ids, present, mask in _parts(batch)
         ]
     return found
+
+
+def _parts(batch: Any) -> list[tuple[str, Any, Any, Any]]:
+    """The sequences of a batch of one row: role, tokens, which are there, which are trained on."""
+    if "chosen_input_ids" in batch:
+        kinds = ("input_ids", "attention_mask", "labels")
+        both = {name: [batch[f"{name}_{kind}"][0] for kind in kinds] for name in _PAIR}
+        return [(n, ids, there, labels != _IGNORED) for n, (ids, there, labels) in both.items()]
+    trained = batch["labels"] != _IGNORED if "labels" in batch else batch["completion_mask"]
+    roles = ("row",) if len(batch["input_ids"]) == 1 else _PAIR
+    return list(zip(roles, batch["input_ids"], batch["attention_mask"], trained, strict=True))
 
 
 def prompts_seen(ours: Any, rows: Dataset, limit: int | None) -> list[Seen]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
+    _Trainer = Any
+else:
+    _Trainer = object
+
 __all__ = ["MarginTrainer", "OddsRatioTrainer"]
 
 # The odds of a completion of probability 1 are infinite, and their gradient is not a number. This
@@ -25,7 +29,7 @@ NEAREST_TO_CERTAIN = -1e-6
 ANY_LENGTH = 2**31 - 1  # where TRL would take None for 512
 
 
-class _Pairs:
+class _Pairs(_Trainer):  # type: ignore[misc]
     """What both have in common; stands before TRL's trainer.
 
     Args:
@@ -63,15 +67,14 @@ class _Pairs:
 
     def implicit_rewards(self, pairs: Dataset) -> list[tuple[float, float]]:
         """The rewards beta (mean log-probability of a token) of each pair: (chosen, rejected)."""
-        ours: Any = self
         rows = self._ready(pairs).map(self.tokenize_row)
         found: list[tuple[float, float]] = []
-        size = ours.args.per_device_eval_batch_size
+        size = self.args.per_device_eval_batch_size
         for start in range(0, len(rows), size):
             some = [rows[i] for i in range(start, min(start + size, len(rows)))]
-            batch = ours._prepare_inputs(ours.data_collator(some))
-            with torch.no_grad(), ours.compute_loss_context_manager():
-                chosen, rejected = ours.concatenated_forward(ours.model, batch)[:2]
+            batch = self._prepare_inputs(self.data_collator(some))
+            with torch.no_grad(), self.compute_loss_context_manager():
+                chosen, rejected = self.concatenated_forward(self.model, batch)[:2]
             both = (self.beta * chosen).tolist(), (self.beta * rejected).tolist()
             found.extend(zip(*both, strict=True))
         return found
