@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +30,14 @@ if TYPE_CHECKING:
     from aligntune.facts import AlgorithmFacts
     from aligntune.registry import Entry
 
-__all__ = ["REPORT", "TrainedRewardModel", "reward_configs", "train_reward_model", "trained_reward_model"]
+__all__ = [
+    "REPORT",
+    "TrainedRewardModel",
+    "reward_configs",
+    "train_reward_model",
+    "trained_reward_model",
+    "trained_reward_model_problems",
+]
 
 logger = logging.getLogger("aligntune")
 
@@ -105,15 +111,30 @@ def trained_reward_model(config: RunConfig, plugins: Plugins) -> TrainedRewardMo
     source = config.model.reward_model_source
     if source is None or not trained_within(source):
         return None
-    assert source.training_config is not None
+    assert source.training_config is not None  # the section sees to it
     further = source.fine_tune_with_rewards
     try:
         return train_reward_model(source.training_config, trained=further, plugins=plugins)
     except ConfigError as error:
-        above = "model.reward_model_source.training_config"
-        raise ConfigError(
-            [replace(p, path=f"{above}.{p.path}" if p.path else above) for p in error.problems]
-        ) from error
+        raise ConfigError(_placed(error)) from error
+
+
+def trained_reward_model_problems(config: RunConfig, plugins: Plugins) -> list[Problem]:
+    """Rewards that score the texts of a run's reward model and are not there."""
+    source = config.model.reward_model_source
+    if source is None or source.training_config is None or not trained_within(source):
+        return []
+    try:
+        reward_configs(source.training_config, plugins)
+    except ConfigError as error:
+        return _placed(error)
+    return []
+
+
+def _placed(error: ConfigError) -> list[Problem]:
+    """The problems of training settings, where these stand in the configuration of a run."""
+    above = "model.reward_model_source.training_config"
+    return [replace(p, path=f"{above}.{p.path}" if p.path else above) for p in error.problems]
 
 
 def reward_configs(config: RewardModelTrainingConfig, plugins: Plugins) -> list[RewardConfig]:
@@ -125,14 +146,15 @@ def reward_configs(config: RewardModelTrainingConfig, plugins: Plugins) -> list[
     weights = config.reward_weights or [1.0] * len(config.reward_functions)
     found, problems = [], []
     for index, (name, weight) in enumerate(zip(config.reward_functions, weights, strict=True)):
-        entry = {"type": name}
+        params: dict[str, Any] = {}
+        kind = name
         try:
             plugins.find(plugins.rewards, name)
         except NotRegisteredError as error:
             if ":" not in name:
                 problems.append(Problem(f"reward_functions.{index}", str(error)))
-            entry = {"type": "custom", "params": {"reward_function": name}}
-        found.append(RewardConfig(**entry, weight=weight))
+            kind, params = "custom", {"reward_function": name}
+        found.append(RewardConfig(type=kind, params=params, weight=weight))
     if problems:
         raise ConfigError(problems)
     return found
@@ -182,7 +204,7 @@ def _train(
         report = fit(config, scores, made, trained=trained)
         text = json.dumps({"trained_from": wanted, "report": report}, indent=2)
         (made / REPORT).write_text(text + "\n", encoding="utf-8")
-        os.replace(made, folder)
+        made.replace(folder)
     return report
 
 

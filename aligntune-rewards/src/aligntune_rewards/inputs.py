@@ -41,10 +41,10 @@ def encoded(
     """Token ids (and whatever else the model reads) of each completion with its prompt.
 
     `chat` puts both through the chat template; `pair` gives a text pair; `concat` one text;
-    `text` is that one text with the end-of-sequence token, as TRL's RewardTrainer reads rows of text;
+    `text` is that text with the end-of-sequence token, as TRL's RewardTrainer reads rows of text;
     `completion` leaves the prompt out; `auto` is what the model was trained on, where that is noted
-    (`reward_inputs` in its tokenizer's configuration), else `chat` if the tokenizer has a template, else
-    `pair`. What is longer than `max_length` tokens loses its beginning, and is counted in the log.
+    (`reward_inputs` in its tokenizer's configuration), else `chat` if the tokenizer has a template,
+    else `pair`. What is longer than `max_length` tokens loses its beginning, and is counted in the log.
 
     Raises:
         ValueError: if prompts are needed and none are given.
@@ -81,7 +81,7 @@ def encoded(
 
 
 def trained_form(loaded: Loaded) -> Form:
-    """The form that AlignTune noted with the tokenizer when it trained the model, else its usual one.
+    """The form that AlignTune noted with the tokenizer when it trained the model, or a usual one.
 
     Raises:
         ValueError: if the note is none of the forms.

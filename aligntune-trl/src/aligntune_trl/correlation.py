@@ -27,7 +27,8 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
     """The correlation of the ranks, in [-1, 1]; None where one of the lists does not vary.
 
     Args:
-        one, other: numbers, pairwise of one thing.
+        one: numbers.
+        other: as many, each of what the number of `one` in its place is of.
     """
     left, right = ranks(one), ranks(other)
     middle = (len(left) + 1) / 2

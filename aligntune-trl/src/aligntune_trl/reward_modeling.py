@@ -37,8 +37,8 @@ MARGIN = "margin"
 class RewardModelTrainer(TRLTrainer, RLTrainerBase):
     """Learns from pairs of completions of which one was preferred to give each of them a number.
 
-    The loss is -log sigmoid(r(chosen) - r(rejected) - margin), where a column `margin` says how much
-    better the chosen one is; without the column it is 0.
+    The loss is -log sigmoid(r(chosen) - r(rejected) - margin), where a column `margin` says how
+    much better the chosen one is; without the column it is 0.
     """
 
     owner = "RewardConfig"
@@ -126,7 +126,9 @@ class RewardModelTrainer(TRLTrainer, RLTrainerBase):
         if isinstance(prompts, str):
             raise ConfigError(f"predict takes a list of texts, not the one string {prompts!r}")
         if generation:
-            raise ConfigError(f"a reward model generates nothing: leave out {', '.join(generation)}")
+            raise ConfigError(
+                f"a reward model generates nothing: leave out {', '.join(generation)}"
+            )
         trainer = self.setup()
         limit = self.config.model.max_seq_length
         rows = [tokens_of(self.tokenizer, text, limit) for text in prompts]

@@ -14,6 +14,7 @@ import logging
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.errors import ConfigError, DataError, Problem
 from aligntune.evaluation.state import undisturbed
 from aligntune.hardware import Hardware
+from aligntune_trl.bars import library_bars
 from aligntune_trl.correlation import spearman
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def fit(
     """
     import torch
 
-    with undisturbed(None):
+    with undisturbed(None), library_bars(shown=False), _no_report_of_the_head():
         torch.manual_seed(SEED)
         model, tokenizer = _load(config.base_model_name, trained=trained)
         texts = [
@@ -95,6 +97,18 @@ def fit(
     }
     _tell(report)
     return report
+
+
+@contextmanager
+def _no_report_of_the_head() -> Iterator[None]:
+    """Keep transformers from warning of the new head, which is what is to be trained."""
+    loading = logging.getLogger("transformers.modeling_utils")
+    level = loading.level
+    loading.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        loading.setLevel(level)
 
 
 def held_out(texts: Sequence[str], share: float = HELD_OUT) -> list[bool]:
@@ -191,7 +205,7 @@ def _train(
             for part in _batches(step, config.batch_size):
                 aim = torch.tensor([(text.score - mean) / deviation for text in part])
                 errors = (_rewards(model, part) - aim.to(model.device)) ** 2
-                (errors.sum() / len(step)).backward()
+                torch.autograd.backward(errors.sum() / len(step))
                 total += errors.sum().item()
             torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
             optimizer.step()
@@ -238,7 +252,7 @@ def _report(
     `spearman`: rank correlation with the scores. `length_correlation`: of what the model says with
     the length in tokens, and `length_correlation_of_scores` of the scores: a model that has learned
     more of length than the rewards have of it is not to be trusted. `mse`: in squared standard
-    deviations, of which `mse_of_mean` is what saying the mean would have. None where nothing varies.
+    deviations, of which `mse_of_mean` is what saying the mean would have. None: nothing varies.
     """
     scores = [text.score for text in texts]
     lengths = [float(len(text.ids)) for text in texts]

@@ -210,6 +210,20 @@ def quickstart(
     run(output_dir, seed=seed, overwrite=overwrite, as_json=as_json)
 
 
+@app.command("reward-model")
+def reward_model(
+    config: Annotated[Path, typer.Argument(help="YAML or JSON file: texts, rewards, base model.")],
+    further: Annotated[
+        bool, typer.Option(help="base_model_name is a reward model, which is trained further.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a reward model on texts that reward functions score."""
+    from aligntune.cli.reward_model import run
+
+    run(config, further=further, as_json=as_json)
+
+
 @app.command()
 def report(run_directory: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
     """Draw the report of a run again, from the files of its directory."""

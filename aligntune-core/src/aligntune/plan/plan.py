@@ -27,7 +27,11 @@ from aligntune.plan.told import not_registered, placed
 from aligntune.plugins import Plugins
 from aligntune.redact import is_secret_name
 from aligntune.registry import Entry, import_target
-from aligntune.reward_models import TrainedRewardModel, trained_reward_model
+from aligntune.reward_models import (
+    TrainedRewardModel,
+    trained_reward_model,
+    trained_reward_model_problems,
+)
 from aligntune.scoring import Scorer, build_scorer
 from aligntune.scoring.settle import settle_rewards
 
@@ -155,6 +159,8 @@ def make_plan(
     config = _copy(config)
     bent = _default_reward(config, facts, plugins) | default_tasks(config, facts)
     derived, problems = settle_rewards(config, facts, plugins)
+    if facts.rewards != "none":
+        problems += trained_reward_model_problems(config, plugins)
     switches, refused = settle_evaluation(config, plugins)
     problems += refused
     bent |= derived | switches | _bend(config, facts, table, hardware) | cap_steps(config)
