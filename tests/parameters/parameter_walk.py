@@ -45,7 +45,7 @@ OTHER: dict[str, Any] = {
     "train.lr_scheduler": "linear",
     "train.metric_for_best_model": "loss",
     "train.gradient_checkpointing_kwargs": {"use_reentrant": True},
-    "train.loss_type": {"sft": "dft", "grpo": "bnpo", "kto": "apo_zero_unpaired"},
+    "train.loss_type": {"sft": "dft", "grpo": "bnpo", "meta_es": "bnpo", "kto": "apo_zero_unpaired"},
     "train.generation_kwargs": {"min_new_tokens": 1},
     "train.dataset_kwargs": {"skip_prepare_dataset": False},
     "train.f_divergence_type": "forward_kl",
@@ -73,7 +73,11 @@ BESIDE: dict[str, dict[str, Any]] = {
 # The same for one algorithm.
 BESIDE_OF: dict[tuple[str, str], dict[str, Any]] = {
     ("grpo", "model.bias"): {"kl_coef": 0.0},
+    ("dapo", "train.sync_ref_model"): {"kl_coef": 0.1},
+    ("dapo", "train.ref_model_mixup_alpha"): {"kl_coef": 0.1},
+    ("dapo", "train.ref_model_sync_steps"): {"kl_coef": 0.1},
     ("ppo", "model.bias"): {"kl_coef": 0.0},
+    ("meta_es", "model.bias"): {"kl_coef": 0.0},
 }
 
 
@@ -156,6 +160,7 @@ def settings(algorithm: str, path: str, value: Any, use: To) -> dict[str, Any]:
     section, _, name = path.partition(".")
     given: dict[str, Any] = {**NEEDED, "algorithm": algorithm}
     given |= {"rewards": REWARDS} if KINDS[algorithm] == "rl" else {}
+    given |= {"rewards": [*REWARDS, *REWARDS]} if algorithm == "meta_es" else {}
     given |= BESIDE.get(path, {}) | BESIDE_OF.get((algorithm, path), {})
     given = {key: item for key, item in given.items() if item is not None}
     given[section] = {name: value}

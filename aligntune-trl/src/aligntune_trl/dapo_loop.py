@@ -141,30 +141,37 @@ class DAPOLoop(RolloutTrainer):
         made: tuple[Any, ...] = super()._generate(prompts)
         _, ids, _, completions, *_ = made
         rewards: Tensor = super()._calculate_rewards(rows, prompts, completions, ids)
-        size = self.num_generations
+        size, count = self._size, len(rows)
         return [
-            Group(rows[start : start + size], _part(made, start, size, len(rows)), some)
-            for start, some in zip(range(0, len(rows), size), rewards.split(size), strict=True)
+            Group(rows[at : at + size], _part(made, at, size, count), rewards[at : at + size])
+            for at in range(0, count, size)
         ]
 
     def _draw(self, prompts: int) -> list[Row]:
         """Rows of further prompts, as many times each as a group is large."""
         data: Any = self.train_dataset
         seed = self.args.data_seed
+        assert seed is not None
         found = []
         for position in range(self.drawn, self.drawn + prompts):
             row = data[prompt_at(position, len(data), seed)]
-            found += [dict(row) for _ in range(self.num_generations)]
+            found += [dict(row) for _ in range(self._size)]
         self.drawn += prompts
         return found
 
     def _taught(self, batch: Row, taught: list[bool]) -> Row:
         """The batch, in which the tokens of groups that teach nothing do not count."""
         mask = batch["completion_mask"]
-        counts = torch.tensor(taught, device=mask.device).repeat_interleave(self.num_generations)
+        counts = torch.tensor(taught, device=mask.device).repeat_interleave(self._size)
         mask = mask * counts.unsqueeze(1)
         tokens = self.accelerator.gather(mask.sum()).sum()
         return batch | {"completion_mask": mask, "num_items_in_batch": tokens}
+
+    @property
+    def _size(self) -> int:
+        """Completions of a group in training."""
+        size: Any = self.num_generations
+        return int(size)
 
     def _note(self, name: str, value: float) -> None:
         self._metrics["train"][f"dynamic_sampling/{name}"].append(float(value))
@@ -174,7 +181,7 @@ class DAPOLoop(RolloutTrainer):
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         if not self._chosen:
             return tuple(super()._generate(prompts))
-        return _joined([group.made for group in self._chosen], self.num_generations)
+        return _joined([group.made for group in self._chosen], self._size)
 
     def _calculate_rewards(self, inputs: Any, prompts: list[Any], *more: Any) -> Tensor:
         if not self._chosen:
