@@ -110,6 +110,23 @@ ALGORITHMS = (
         },
     ),
     Algorithm(
+        "online_dpo",
+        "aligntune_trl.online_dpo:OnlineDPOTrainer",
+        {
+            "summary": "DPO on pairs that the policy makes itself, preferred by rewards",
+            "kind": "rl",
+            "data": "prompt",
+            "rewards": "required",
+            "default_reward": "accuracy",
+            "paper": "online DPO (Guo et al. 2024, arXiv 2402.04792)",
+            "defaults": {
+                "train.num_generations": 2,
+                "train.per_device_batch_size": 8,
+                "train.missing_eos_penalty": 0.0,
+            },
+        },
+    ),
+    Algorithm(
         "reward_modeling",
         "aligntune_trl.reward_modeling:RewardModelTrainer",
         {

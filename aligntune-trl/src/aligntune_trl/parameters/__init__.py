@@ -28,6 +28,7 @@ from aligntune_trl.parameters.kto import kto_table
 from aligntune_trl.parameters.meta_es import meta_es_table
 from aligntune_trl.parameters.model import model_uses
 from aligntune_trl.parameters.neural_mirror_grpo import neural_mirror_grpo_table
+from aligntune_trl.parameters.online_dpo import online_dpo_table
 from aligntune_trl.parameters.ppo import ppo_table
 from aligntune_trl.parameters.rloo import rloo_table
 from aligntune_trl.parameters.reward_modeling import reward_modeling_table
@@ -46,6 +47,7 @@ TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {
     "kto": kto_table,
     "orpo": orpo_table,
     "simpo": simpo_table,
+    "online_dpo": online_dpo_table,
     "grpo": grpo_table,
     "gspo": gspo_table,
     "dr_grpo": dr_grpo_table,
