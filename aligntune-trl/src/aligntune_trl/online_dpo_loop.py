@@ -100,9 +100,8 @@ class OnlinePairs(RolloutTrainer):
     def _read(self, model: Any, batch: Batch) -> Tensor:
         """Log-probability of each completion, summed over its tokens: shape (pairs, 2)."""
         ids, mask = batch["completion_ids"].flatten(0, 1), batch["completion_mask"].flatten(0, 1)
-        prompts = [
-            batch[name].repeat_interleave(2, dim=0) for name in ("prompt_ids", "prompt_mask")
-        ]
+        prompt_ids = batch["prompt_ids"].repeat_interleave(2, dim=0)
+        prompt_mask = batch["prompt_mask"].repeat_interleave(2, dim=0)
         window = slice(-ids.size(1) - 1, -1)  # what is read at a token is about the next
         out = model(
             input_ids=torch.cat([prompt_ids, ids], dim=1),
