@@ -67,6 +67,26 @@ def logged(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def common(output: Path) -> dict[str, Any]:
+    """What every hand-written script says to transformers."""
+    return {
+        "output_dir": str(output),
+        "model_init_kwargs": {"dtype": "float32"},
+        "max_steps": STEPS,
+        "learning_rate": 3e-3,
+        "weight_decay": 0.01,
+        "optim": "adamw_torch",
+        "lr_scheduler_type": "cosine",
+        "logging_steps": 1,
+        "seed": 7,
+        "bf16": False,
+        "fp16": False,
+        "use_cpu": True,
+        "report_to": [],
+        "save_strategy": "no",
+    }
+
+
 @pytest.mark.parametrize("rows", ["rows.jsonl", "chat.jsonl"])
 @pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
 def test_sft_has_the_losses_of_a_hand_written_script(
@@ -76,24 +96,11 @@ def test_sft_has_the_losses_of_a_hand_written_script(
     raw = trl.SFTTrainer(
         model=str(folder / "model"),
         args=trl.SFTConfig(
-            output_dir=str(tmp_path / "raw"),
-            model_init_kwargs={"dtype": "float32"},
-            max_steps=STEPS,
             per_device_train_batch_size=4,
             gradient_accumulation_steps=2,
-            learning_rate=3e-3,
-            weight_decay=0.01,
-            optim="adamw_torch",
-            lr_scheduler_type="cosine",
             warmup_steps=0.1,
             max_length=64,
-            logging_steps=1,
-            seed=7,
-            bf16=False,
-            fp16=False,
-            use_cpu=True,
-            report_to=[],
-            save_strategy="no",
+            **common(tmp_path / "raw"),
         ),
         train_dataset=data.select_columns(["prompt", "completion"]),
         peft_config=lora() if adapter else None,
@@ -120,42 +127,65 @@ def test_sft_has_the_losses_of_a_hand_written_script(
     assert found == expected
 
 
-@pytest.mark.parametrize("rows", ["rows.jsonl", "chat.jsonl"])
+# Algorithm -> what a script says to TRL's trainer, and what a run of ours is told.
+FAMILY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "grpo": (
+        {
+            "num_iterations": 2,
+            "beta": 0.05,
+            "use_bias_correction_kl": False,
+            "loss_type": "grpo",
+            "scale_rewards": "group",
+        },
+        {"num_ppo_epochs": 2, "kl_coef": 0.05},
+    ),
+    "gspo": (
+        {
+            "generation_batch_size": 32,
+            "importance_sampling_level": "sequence",
+            "beta": 0.0,
+            "epsilon": 3e-4,
+            "epsilon_high": 4e-4,
+            "loss_type": "grpo",
+            "scale_rewards": "group",
+        },
+        {},
+    ),
+    "dr_grpo": (
+        {"num_iterations": 2, "beta": 0.0, "loss_type": "dr_grpo", "scale_rewards": "none"},
+        {"num_ppo_epochs": 2},
+    ),
+    "rloo": (
+        {"num_iterations": 2, "beta": 0.05, "normalize_advantages": False},
+        {"num_ppo_epochs": 2, "kl_coef": 0.05},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "rows"),
+    [("grpo", "chat.jsonl"), *((algorithm, "rows.jsonl") for algorithm in FAMILY)],
+)
 @pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
-def test_grpo_has_the_losses_of_a_hand_written_script(
-    folder: Path, tmp_path: Path, adapter: bool, rows: str
+def test_algorithms_on_groups_have_the_losses_of_a_hand_written_script(
+    folder: Path, tmp_path: Path, adapter: bool, algorithm: str, rows: str
 ) -> None:
+    theirs, settings = FAMILY[algorithm]
     data = Dataset.from_json(str(folder / rows), cache_dir=str(tmp_path / "cache"))
-    raw = trl.GRPOTrainer(
+    name = "RLOO" if algorithm == "rloo" else "GRPO"
+    raw = getattr(trl, f"{name}Trainer")(
         model=str(folder / "model"),
         reward_funcs=share_of_digits,
-        args=trl.GRPOConfig(
-            output_dir=str(tmp_path / "raw"),
-            model_init_kwargs={"dtype": "float32"},
-            max_steps=STEPS,
+        args=getattr(trl, f"{name}Config")(
             per_device_train_batch_size=8,
             num_generations=4,
-            num_iterations=2,
-            learning_rate=3e-3,
-            weight_decay=0.01,
-            optim="adamw_torch",
-            lr_scheduler_type="cosine",
-            beta=0.05,
-            use_bias_correction_kl=False,
-            loss_type="grpo",
-            scale_rewards="group",
             temperature=0.9,
             top_p=0.95,
             max_completion_length=6,
             gradient_checkpointing=False,
-            logging_steps=1,
-            seed=7,
             data_seed=47,
-            bf16=False,
-            fp16=False,
-            use_cpu=True,
-            report_to=[],
-            save_strategy="no",
+            **common(tmp_path / "raw"),
+            **theirs,
         ),
         train_dataset=data.select_columns(["prompt", "answer"]),
         peft_config=lora() if adapter else None,
@@ -164,15 +194,13 @@ def test_grpo_has_the_losses_of_a_hand_written_script(
     ours = create_rl_trainer(
         model_name=str(folder / "model"),
         dataset_name=str(folder / rows),
-        algorithm="grpo",
+        algorithm=algorithm,
         backend="trl",
         output_dir=str(tmp_path / "ours"),
         max_steps=STEPS,
         batch_size=8,
         num_generations=4,
-        num_ppo_epochs=2,
         learning_rate=3e-3,
-        kl_coef=0.05,
         temperature=0.9,
         max_completion_length=6,
         logging_steps=1,
@@ -180,6 +208,7 @@ def test_grpo_has_the_losses_of_a_hand_written_script(
         precision="fp32",
         loggers="none",
         rewards=[{"type": "custom", "params": {"reward_function": digits}}],
+        **settings,
         **(LORA if adapter else {"peft_enabled": False}),
     ).train()
     expected, found = by_step(raw.state.log_history), by_step(logged(ours.metrics))

@@ -126,26 +126,50 @@ def test_sft_has_the_losses_of_a_hand_written_script(
     assert by_step(logged(run.metrics)) == expected
 
 
-@pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
-def test_grpo_has_the_losses_of_a_hand_written_script(
-    folder: Path, tmp_path: Path, adapter: bool
+GROUP: dict[str, Any] = {
+    "loss_type": "grpo",
+    "scale_rewards": "group",
+    "importance_sampling_level": "token",
+    "use_bias_correction_kl": False,
+    "beta": 0.0,
+    "epsilon": 0.2,
+}
+GSPO = {"importance_sampling_level": "sequence", "epsilon": 3e-4, "epsilon_high": 4e-4}
+DR_GRPO = {"loss_type": "dr_grpo", "scale_rewards": "none", "num_iterations": 2}
+# Algorithm, with an adapter or not, what a script says to TRL's trainer, what a run is told.
+FAMILY: list[tuple[str, bool, dict[str, Any], dict[str, Any]]] = [
+    ("grpo", False, GROUP | {"beta": 0.05}, {"kl_coef": 0.05}),
+    ("grpo", True, GROUP | {"beta": 0.05}, {"kl_coef": 0.05}),
+    ("gspo", True, GROUP | GSPO | {"generation_batch_size": 32}, {}),
+    ("dr_grpo", True, GROUP | DR_GRPO, {"num_ppo_epochs": 2}),
+    ("rloo", True, {"beta": 0.05, "normalize_advantages": False}, {"kl_coef": 0.05}),
+]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "adapter", "theirs", "settings"),
+    FAMILY,
+    ids=[f"{name}-{'lora' if adapter else 'full'}" for name, adapter, *_ in FAMILY],
+)
+def test_algorithms_on_groups_have_the_losses_of_a_hand_written_script(  # noqa: PLR0917
+    folder: Path,
+    tmp_path: Path,
+    algorithm: str,
+    adapter: bool,
+    theirs: dict[str, Any],
+    settings: dict[str, Any],
 ) -> None:
     data = Dataset.from_json(str(folder / "rows.jsonl"), cache_dir=str(tmp_path / "cache"))
     tokenizer = make_tokenizer()
     tokenizer.padding_side = tokenizer.truncation_side = "left"
-    raw = trl.GRPOTrainer(
+    name = "RLOO" if algorithm == "rloo" else "GRPO"
+    raw = getattr(trl, f"{name}Trainer")(
         model=load(folder, adapter),
         processing_class=tokenizer,
         reward_funcs=[share_of_digits],
-        args=trl.GRPOConfig(
+        args=getattr(trl, f"{name}Config")(
             per_device_train_batch_size=8,
             num_generations=4,
-            beta=0.05,
-            epsilon=0.2,
-            loss_type="grpo",
-            scale_rewards="group",
-            importance_sampling_level="token",
-            use_bias_correction_kl=False,
             mask_truncated_completions=False,
             temperature=0.9,
             top_p=0.95,
@@ -154,18 +178,19 @@ def test_grpo_has_the_losses_of_a_hand_written_script(
             data_seed=47,
             remove_unused_columns=False,
             **common(tmp_path / "raw"),
+            **theirs,
         ),
         train_dataset=data.select_columns(["prompt", "answer"]),
     )
     raw.train()
     run = create_rl_trainer(
-        algorithm="grpo",
+        algorithm=algorithm,
         batch_size=8,
         num_generations=4,
-        kl_coef=0.05,
         temperature=0.9,
         max_completion_length=6,
         rewards=[{"type": "custom", "params": {"reward_function": digits}}],
+        **settings,
         **ours(folder, tmp_path / "ours", adapter),
     ).train()
     expected = by_step(raw.state.log_history)
