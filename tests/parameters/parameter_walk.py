@@ -23,6 +23,7 @@ from aligntune_trl.experimental import experimental
 from aligntune_trl.plugin import ALGORITHMS
 
 KINDS = {algorithm.name: algorithm.facts["kind"] for algorithm in ALGORITHMS}
+REWARDED = {a.name for a in ALGORITHMS if a.facts.get("rewards", "none") != "none"}
 FALLBACK = ParameterTable({}).use("train.anything")
 GPU = Hardware("cuda", "a GPU", 1, True)
 REWARDS = [{"type": "custom", "params": {"reward_function": "json:dumps"}}]
@@ -41,6 +42,7 @@ OTHER: dict[str, Any] = {
     "model.max_memory": {0: "1GB"},
     "model.device_map": "auto",
     "model.target_modules": ["q_proj"],
+    "model.init_lora_weights": "gaussian",
     "train.optimizer": "sgd",
     "train.lr_scheduler": "linear",
     "train.metric_for_best_model": "loss",
@@ -96,6 +98,7 @@ def owners() -> dict[str, Any]:
     return {
         **{name: getattr(trl, name) for name in ("SFTConfig", "DPOConfig", "KTOConfig")},
         "GRPOConfig": trl.GRPOConfig,
+        "RewardConfig": trl.RewardConfig,
         "ORPOConfig": experimental("orpo").ORPOConfig,
         "CPOConfig": experimental("cpo").CPOConfig,
     }
@@ -159,7 +162,7 @@ def settings(algorithm: str, path: str, value: Any, use: To) -> dict[str, Any]:
     """A configuration in which this field has this value, and is used."""
     section, _, name = path.partition(".")
     given: dict[str, Any] = {**NEEDED, "algorithm": algorithm}
-    given |= {"rewards": REWARDS} if KINDS[algorithm] == "rl" else {}
+    given |= {"rewards": REWARDS} if algorithm in REWARDED else {}
     given |= {"rewards": [*REWARDS, *REWARDS]} if algorithm == "meta_es" else {}
     given |= BESIDE.get(path, {}) | BESIDE_OF.get((algorithm, path), {})
     given = {key: item for key, item in given.items() if item is not None}

@@ -174,6 +174,36 @@ def test_a_trained_model_is_pushed_and_loads_by_its_name(run: Run, tmp_path: Pat
     assert (tmp_path / "models" / "ada" / "trained" / "model.safetensors").is_file()
 
 
+def test_a_pissa_adapter_goes_to_the_hub_as_one_of_the_model_it_began_with(run: Run) -> None:
+    found = run(
+        TRAINER,
+        """
+        import torch
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM
+
+        one = trainer(
+            learning_rate=0.1,
+            max_steps=2,
+            peft_enabled=True,
+            lora_rank=4,
+            init_lora_weights="pissa",
+            target_modules="all-linear",
+        )
+        one.train()
+        one.push_to_hub("ada/adapter", token=TOKEN)
+        rows = torch.arange(20, 40)[None]
+        live = one.trainer.model.eval()(rows).logits
+        base = AutoModelForCausalLM.from_pretrained("ada/tiny")
+        moved = (base(rows).logits - live).abs().max().item()
+        pushed = PeftModel.from_pretrained(base, "ada/adapter", token=TOKEN)
+        found = [moved, (pushed(rows).logits - live).abs().max().item()]
+        """,
+    )
+    assert found[0] > 1e-2
+    assert found[1] < 1e-5
+
+
 def test_a_token_that_may_not_is_refused_and_not_repeated(run: Run) -> None:
     unknown = "hf_" + "c" * 34
     found = run(

@@ -8,7 +8,7 @@ from typing import Any
 
 from aligntune.errors import RunError
 
-__all__ = ["push", "reserve"]
+__all__ = ["push", "push_folder", "reserve"]
 
 
 def reserve(repo_id: str, token: str | None) -> None:
@@ -33,6 +33,20 @@ def push(model: Any, tokenizer: Any, repo_id: str, *, token: str | None, private
         address = model.push_to_hub(repo_id, token=token, private=private)
         tokenizer.push_to_hub(repo_id, token=token, private=private)
     return str(address)
+
+
+def push_folder(folder: str, repo_id: str, *, token: str | None, private: bool) -> str:
+    """Upload what a folder holds; return the address.
+
+    Raises:
+        RunError: if the hub refuses.
+    """
+    from huggingface_hub import HfApi
+
+    with _refusals(repo_id):
+        api = HfApi(token=token)
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=repo_id, folder_path=folder, ignore_patterns="*.bin"))
 
 
 @contextmanager
