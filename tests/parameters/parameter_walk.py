@@ -79,6 +79,12 @@ BESIDE_OF: dict[tuple[str, str], dict[str, Any]] = {
     ("dapo", "train.ref_model_mixup_alpha"): {"kl_coef": 0.1},
     ("dapo", "train.ref_model_sync_steps"): {"kl_coef": 0.1},
     ("ppo", "model.bias"): {"kl_coef": 0.0},
+    ("rloo", "model.bias"): {"kl_coef": 0.0},
+    **{
+        (algorithm, f"train.{name}"): {"kl_coef": 0.1}
+        for algorithm in ("gspo", "dr_grpo")
+        for name in ("sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps")
+    },
     ("meta_es", "model.bias"): {"kl_coef": 0.0},
 }
 
@@ -98,6 +104,7 @@ def owners() -> dict[str, Any]:
     return {
         **{name: getattr(trl, name) for name in ("SFTConfig", "DPOConfig", "KTOConfig")},
         "GRPOConfig": trl.GRPOConfig,
+        "RLOOConfig": trl.RLOOConfig,
         "RewardConfig": trl.RewardConfig,
         "ORPOConfig": experimental("orpo").ORPOConfig,
         "CPOConfig": experimental("cpo").CPOConfig,
