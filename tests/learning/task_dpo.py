@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-import random
-import string
-
 from learning import Cell, Task, quiet
+from letters import TRAINED, letters, model_of
 
 from aligntune import create_rl_trainer
-from aligntune.testing import make_model, write_jsonl
+from aligntune.testing import write_jsonl
 
-TRAINED, HELD_OUT = 450, 200
-
-
-def letters(*, signal: bool) -> list[dict[str, str]]:
-    """Of two letters the later one is chosen; without the signal, either is."""
-    rng = random.Random(0)
-    pairs = list(itertools.permutations(string.ascii_lowercase, 2))
-    rng.shuffle(pairs)
-    rows = []
-    for number, pair in enumerate(pairs):
-        rejected, chosen = sorted(pair)
-        if not signal and number < TRAINED and rng.random() < 0.5:
-            rejected, chosen = chosen, rejected
-        rows.append({"prompt": ",".join(pair) + ":", "chosen": chosen, "rejected": rejected})
-    return rows
+HELD_OUT = 200
 
 
 def run(cell: Cell) -> tuple[float, float]:
     """The share of unseen pairs whose chosen completion has the higher implicit reward."""
     rows = letters(signal=cell.signal)
-    size = {"hidden_size": 64, "intermediate_size": 128}
-    spread = 0.2 if cell.adapter else 0.02
-    model = make_model(cell.folder / "model", seed=cell.seed, initializer_range=spread, **size)
     trainer = create_rl_trainer(
         **quiet(cell),
-        model_name=str(model),
+        model_name=model_of(cell),
         dataset_name=str(write_jsonl(cell.folder / "rows.jsonl", rows[:TRAINED])),
         eval_datasets=[str(write_jsonl(cell.folder / "held.jsonl", rows[TRAINED:]))],
         algorithm="dpo",
