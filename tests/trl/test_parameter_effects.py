@@ -51,6 +51,7 @@ ELSEWHERE: dict[str, str] = {
     "backend": "core/test_plan.py",
     "model.use_unsloth": "core/test_plan.py",
     "model.peft_enabled": "trl/test_same_numbers.py",
+    "model.loraplus_lr_ratio": "trl/test_lora.py",
     "datasets.*": "*/test_data*.py",
     "evaluation.dpo_*": "trl/test_dpo*.py",
     "evaluation.*": "*/test_*.py",
@@ -514,29 +515,6 @@ def test_a_reward_model_becomes_a_reward(given: dict[str, Any], params: dict[str
     assert shown["rewards.1.type"].startswith("`model.reward_model_")
     again = make_plan(load_config(resolved_values(plan)[0]))
     assert [entry.params for entry in again.config.rewards] == [{}, params]
-
-
-@pytest.mark.parametrize(
-    ("source", "says"),
-    [
-        ({"source_type": "custom_trained"}, "a run does not train its reward model"),
-        (
-            {"source_type": "pretrained_hf", "model_name": "a/b", "fine_tune_with_rewards": True},
-            "a run does not train its reward model",
-        ),
-        ({"source_type": "pretrained_hf", "model_name": "a/b"}, "is trained already"),
-    ],
-)
-def test_a_reward_model_that_is_to_be_trained_is_refused(source: dict[str, Any], says: str) -> None:
-    training = {
-        "base_model_name": "b",
-        "training_texts": ["t"] * 10,
-        "reward_functions": ["length"],
-        "output_dir": "o",
-    }
-    model = {"name_or_path": "m", "reward_model_source": source | {"training_config": training}}
-    with pytest.raises(ConfigError, match=says):
-        plan_of(algorithm="grpo", model=model)
 
 
 def test_two_reward_models_contradict_each_other() -> None:

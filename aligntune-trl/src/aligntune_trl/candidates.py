@@ -24,7 +24,7 @@ from aligntune.hardware import Hardware
 from aligntune.plan import make_plan
 from aligntune_trl.evolution import Outcome
 from aligntune_trl.evolved import ORIGIN
-from aligntune_trl.fitness import fitness_of, fitness_part
+from aligntune_trl.fitness import check_room, fitness_of, fitness_part
 
 if TYPE_CHECKING:
     from aligntune.plan import Plan
@@ -152,6 +152,7 @@ def _fitness(candidate: Candidate, outer: Any) -> float:
     candidate.folder.mkdir(parents=True, exist_ok=True)
     trainer = inner_trainer(candidate.settings, outer)
     inner = trainer.setup()
+    check_room(trainer, candidate.most)
     trainer.training = True
     inner.train()
     scorer: Any = trainer.scorer  # type: ignore[attr-defined]  # every inner algorithm has one

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aligntune.errors import RewardError
+from aligntune.errors import EvaluationError, RewardError
 from aligntune.evaluation.state import undisturbed
 from aligntune.scoring import Part, RewardBatch, Scorer, build_reward
 from aligntune.scoring.faults import raw_values, sample
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aligntune_trl.base import TRLTrainer
 
-__all__ = ["fitness_of", "fitness_part", "score_each"]
+__all__ = ["check_room", "fitness_of", "fitness_part", "score_each"]
 
 
 def fitness_part(scorer: Scorer, name: str | None, plugins: Any) -> Part:
@@ -47,6 +47,31 @@ def fitness_part(scorer: Scorer, name: str | None, plugins: Any) -> Part:
     return Part(shown, reward)
 
 
+def check_room(trainer: TRLTrainer, most: int) -> None:
+    """Refuse completions for which the model has no positions.
+
+    Args:
+        trainer: a run that was set up, with evaluation data.
+        most: longest completion, in tokens.
+
+    Raises:
+        EvaluationError: says which would fit.
+    """
+    assert trainer.trainer is not None
+    assert trainer.eval_data is not None
+    model: Any = trainer.trainer.accelerator.unwrap_model(trainer.trainer.model)
+    limit = getattr(model.config, "max_position_embeddings", None)
+    longest = max(
+        len(prompt_ids(trainer.tokenizer, prompt, trainer.template_arguments))
+        for prompt in trainer.eval_data.rows["prompt"]
+    )
+    if limit is not None and longest + most > limit:
+        raise EvaluationError(
+            f"a prompt of the evaluation data has {longest} tokens, and the model {limit} "
+            f"positions: `meta_es.eval_max_tokens` is {most}, and may be {max(limit - longest, 0)}"
+        )
+
+
 def fitness_of(
     trainer: TRLTrainer, part: Part, *, seed: int, k: int, temperature: float, most: int, limit: int
 ) -> float:
@@ -57,7 +82,7 @@ def fitness_of(
         part: the reward; neither its weight nor what is done to its values counts.
         seed: of the sampling, which leaves the state of the run's generators as it was.
         k: completions per row.
-        temperature: 0 takes the likeliest tokens.
+        temperature: 0 takes the likeliest tokens, of which there is one completion.
         most: longest completion, in tokens.
         limit: seconds to score one completion; see `score_each`.
 

@@ -44,6 +44,8 @@ __all__ = ["MetaESTrainer"]
 
 logger = logging.getLogger("aligntune")
 
+# What fitness is measured on, in which batches; of other runs, that may change as they go on.
+_MEASURED = ("eval_datasets", "train.per_device_eval_batch_size")
 Result = tuple[Candidate, Outcome, float]
 
 
@@ -80,7 +82,7 @@ class MetaESTrainer(RLTrainerBase):
             self._check_data()
         self.inner.reserve_repository()
         for earlier in filter(None, (self.run if resume else None, source)):
-            refuse_another_run(earlier, self.plan)
+            refuse_another_run(earlier, self.plan, fixed=_MEASURED)
         self.run = RunDirectory.create(self.run.path, overwrite=overwrite, resume=resume)
         if source is not None and not self.run.candidates.is_file():
             self.run.evolution.mkdir(exist_ok=True)

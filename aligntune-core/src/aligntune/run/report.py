@@ -47,7 +47,7 @@ def write_report(run: RunDirectory) -> Path:
 
     data = read_run(run)
     groups = measured(data)
-    curves = report_charts.metric_charts(data)
+    curves = [*report_charts.evolution_charts(data), *report_charts.metric_charts(data)]
     others = report_charts.other_charts(data)
     evaluation = report_charts.evaluation_charts(groups)
     scripts = [_unified(plotly.offline.get_plotlyjs()), _template("report.js")]

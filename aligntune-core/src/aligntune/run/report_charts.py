@@ -16,7 +16,7 @@ from aligntune.run.files import as_number
 if TYPE_CHECKING:
     from aligntune.run.report_data import Measured, RunData, Series
 
-__all__ = ["Chart", "evaluation_charts", "metric_charts", "other_charts"]
+__all__ = ["Chart", "evaluation_charts", "evolution_charts", "metric_charts", "other_charts"]
 
 _COLOURS = ("#4f7fe0", "#e0803a", "#2fa084", "#b8619f", "#9a8c2c", "#5aa9c9", "#c8585a", "#7d74d4")
 _MOST_POINTS = 2000
@@ -71,6 +71,39 @@ def other_charts(data: RunData) -> list[Chart]:
 def evaluation_charts(groups: list[Measured]) -> list[Chart]:
     """One figure per metric and data set that was measured more than once."""
     return [_evaluation(group) for group in groups if len(group.records) > 1]
+
+
+def evolution_charts(data: RunData) -> list[Chart]:
+    """What Meta-ES found, by iteration: the fitness of its candidates, and what evolves."""
+    lines = [line for line in data.iterations if as_number(line.get("iteration")) is not None]
+    if not lines:
+        return []
+    shown = {"mean of the candidates": "fitness", "best so far": "best"}
+    shown |= {"fittest candidate": "highest", "least fit candidate": "lowest"}
+    fitness = {name: _by_iteration(lines, key) for name, key in shown.items()}
+    found = [_of_iterations("Fitness", "of the candidates of each iteration", fitness)]
+    evolved = [
+        {"iteration": line["iteration"], **(line.get("parameters") or {})} for line in lines
+    ]
+    names = list(dict.fromkeys(name for line in evolved for name in line if name != "iteration"))
+    if names:
+        weights = {name: _by_iteration(evolved, name) for name in names}
+        found.append(_of_iterations("Evolved weights", "between the candidates", weights))
+    return found
+
+
+def _by_iteration(lines: list[dict[str, Any]], key: str) -> Series:
+    points = [(as_number(line.get("iteration")), as_number(line.get(key))) for line in lines]
+    return [(at, value) for at, value in points if at is not None and value is not None]
+
+
+def _of_iterations(title: str, caption: str, lines: dict[str, Series]) -> Chart:
+    figure = go.Figure()
+    for index, (name, points) in enumerate(lines.items()):
+        _add_line(figure, points, name, _COLOURS[index % len(_COLOURS)])
+    _layout(figure, legend=True)
+    figure.update_xaxes(title_text="iteration")
+    return Chart(title, caption, figure.to_json())
 
 
 def _chart(

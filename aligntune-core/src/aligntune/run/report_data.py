@@ -50,6 +50,8 @@ class RunData:
     metrics: Records = field(default_factory=list)
     samples: Records = field(default_factory=list)
     evaluation: Records = field(default_factory=list)
+    iterations: Records = field(default_factory=list)
+    """Of Meta-ES."""
     rows: Records = field(default_factory=list)
     """What became of the rows of each data set; `purpose` is `train` or `eval`."""
     too_long: float = 0
@@ -124,7 +126,7 @@ def read_run(run: RunDirectory) -> RunData:
     data.plugins = _records(run.plugins, data.notes)
     counted = _mapping(run.data, data.notes)
     data.rows, data.too_long = _rows(counted), as_number(counted.get("too_long")) or 0
-    for name in ("metrics", "samples", "evaluation"):
+    for name in ("metrics", "samples", "evaluation", "iterations"):
         setattr(data, name, _lines(getattr(run, name), data.notes))
     if run.config.exists():
         data.config = run.config.read_text(encoding="utf-8", errors="replace")

@@ -58,8 +58,13 @@ def refuse_inputs_inside(run: RunDirectory, config: RunConfig) -> None:
             )
 
 
-def refuse_another_run(run: RunDirectory, plan: Plan) -> None:
+def refuse_another_run(run: RunDirectory, plan: Plan, *, fixed: tuple[str, ...] = ()) -> None:
     """Refuse to resume a run with settings under which it would not be the same run.
+
+    Args:
+        run: that is to go on.
+        plan: with which it is.
+        fixed: beginnings of paths that may not change in this run, and may in others.
 
     Raises:
         RunError: names the settings that differ.
@@ -71,7 +76,8 @@ def refuse_another_run(run: RunDirectory, plan: Plan) -> None:
     changed = [
         f"{path}: {before.get(path)!r} before, {now.get(path)!r} now"
         for path in sorted(before.keys() | now.keys())
-        if before.get(path) != now.get(path) and not path.startswith(_FREE)
+        if before.get(path) != now.get(path)
+        and (path.startswith(fixed) or not path.startswith(_FREE))
     ]
     if changed:
         lines = "\n    ".join(changed)

@@ -141,10 +141,27 @@ def _check_evolved(config: RunConfig) -> Iterable[Problem]:
     if "reward_weights" in what and weighed < 2:
         message = f"there is nothing to weigh: {weighed} rewards have a weight other than 0"
         yield Problem("meta_es.evolve", message, hint="set more `rewards`, or evolve `mirror_map`")
-    if "mirror_map" in what and es.inner_algorithm != OF_MAPS:
-        message = f"{es.inner_algorithm!r} has no mirror map to evolve"
+    if "mirror_map" in what:
+        yield from _check_map(config)
+
+
+def _check_map(config: RunConfig) -> Iterable[Problem]:
+    """A mirror map that evolves must be there, count, and begin where Meta-ES says."""
+    train, inner = config.train, config.meta_es.inner_algorithm
+    if inner != OF_MAPS:
+        message = f"{inner!r} has no mirror map to evolve"
         hint = f"use {OF_MAPS}, or `meta_es.evolve: [reward_weights]`"
         yield Problem(_FIELD, message, hint=hint)
+        return
+    if train.mirror_divergence != "neural":
+        message = f"{train.mirror_divergence!r} has no mirror map to evolve"
+        yield Problem("train.mirror_divergence", message, hint="leave it out")
+    if train.mirror_coef == 0:
+        message = "the divergence does not count, and its mirror map is to evolve"
+        yield Problem("train.mirror_coef", message, hint="raise it")
+    if "mirror_init_scale" in train.model_fields_set:
+        message = "the mirror map evolves from one of `meta_es.init_scale`"
+        yield Problem("train.mirror_init_scale", message, hint="set that instead")
 
 
 def _check_fitness(config: RunConfig) -> Iterable[Problem]:
