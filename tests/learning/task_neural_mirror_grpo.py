@@ -1,0 +1,15 @@
+"""Neural Mirror GRPO: completions that are digits."""
+
+from __future__ import annotations
+
+from digits import digits_task
+
+ROLLOUT, ROLLOUTS = 32, 60
+
+TASK = digits_task(
+    "neural_mirror_grpo",
+    rollout=ROLLOUT,
+    max_steps=ROLLOUTS,
+    batch_size=ROLLOUT,
+    num_generations=8,
+)
