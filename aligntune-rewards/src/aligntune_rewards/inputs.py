@@ -44,7 +44,8 @@ def encoded(
     `text` is that text with the end-of-sequence token, as TRL's RewardTrainer reads rows of text;
     `completion` leaves the prompt out; `auto` is what the model was trained on, where that is noted
     (`reward_inputs` in its tokenizer's configuration), else `chat` if the tokenizer has a template,
-    else `pair`. What is longer than `max_length` tokens loses its beginning, and is counted in the log.
+    else `pair`. What is longer than `max_length` tokens loses its beginning, and is counted in the
+    log.
 
     Raises:
         ValueError: if prompts are needed and none are given.

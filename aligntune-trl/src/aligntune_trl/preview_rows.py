@@ -176,7 +176,10 @@ def _parts(batch: Any) -> list[tuple[str, Any, Any, Any]]:
         kinds = ("input_ids", "attention_mask", "labels")
         both = {name: [batch[f"{name}_{kind}"][0] for kind in kinds] for name in _PAIR}
         return [(n, ids, there, labels != _IGNORED) for n, (ids, there, labels) in both.items()]
-    trained = batch["labels"] != _IGNORED if "labels" in batch else batch["completion_mask"]
+    if "labels" in batch:
+        trained = batch["labels"] != _IGNORED
+    else:  # a reward model learns from whole sequences, and marks no token
+        trained = batch.get("completion_mask", 0 * batch["attention_mask"])
     roles = ("row",) if len(batch["input_ids"]) == 1 else _PAIR
     return list(zip(roles, batch["input_ids"], batch["attention_mask"], trained, strict=True))
 

@@ -66,13 +66,18 @@ class RewardModelTrainer(TRLTrainer, RLTrainerBase):
         # What a reward of this model gives it to read, see `aligntune_rewards.inputs`.
         chat = not isinstance(self.data.rows[0]["chosen"], str)
         policy.tokenizer.init_kwargs["reward_inputs"] = "chat" if chat else "text"
+        model: Any = policy.model
+        if policy.peft is not None:
+            # Here, TRL would draw the adapter's weights from the seed that the head was drawn from.
+            from peft import get_peft_model
+
+            model = get_peft_model(model, policy.peft)
         trainer = trl.RewardTrainer(
-            model=policy.model,
+            model=model,
             args=build_config(trl.RewardConfig, arguments),
             train_dataset=self.data.rows,
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
             processing_class=policy.tokenizer,
-            peft_config=policy.peft,
             callbacks=callbacks,
         )
         self._report_left_out("train", self.data, trainer.train_dataset)

@@ -2,8 +2,8 @@
 
 `model.reward_model_name`, or `model.reward_model_source` in full, with `model.reward_device` and
 `model.reward_model_quantization`, is another way to write
-`rewards: [{type: reward_model, params: {model: ..., device: ..., quantization: ...}}]`. One that the
-run trains itself (`trained_within`) is the folder `training_config.output_dir`.
+`rewards: [{type: reward_model, params: {model: ..., device: ..., quantization: ...}}]`. One that
+the run trains itself (`trained_within`) is the folder `training_config.output_dir`.
 """
 
 from __future__ import annotations
