@@ -33,6 +33,7 @@ from aligntune.reward_models import (
     trained_reward_model_problems,
 )
 from aligntune.scoring import Scorer, build_scorer
+from aligntune.scoring.build import missing_packages
 from aligntune.scoring.settle import settle_rewards
 
 __all__ = ["Plan", "Value", "leaves", "make_plan", "unused"]
@@ -339,12 +340,25 @@ def _other_rewards(plugins: Plugins) -> str:
     return f"set `rewards: [{{type: ...}}]`; without a reference: {', '.join([*known, 'custom'])}"
 
 
+def _rewards_to_set(plugins: Plugins) -> str:
+    """What a run that has no reward could be given, in words."""
+    here = [entry for entry in plugins.rewards if not missing_packages(entry.facts)]
+    compares = {entry.name: "reference" in entry.facts.requires for entry in here}
+    free, compared = (sorted(n for n in compares if compares[n] is kind) for kind in (False, True))
+    text = f"set `rewards: [{{type: ...}}]`; available: {', '.join([*free, 'custom'])}"
+    if compared:
+        text += f"; where rows have a reference: {', '.join(compared)}"
+    text += "; `custom` is a function of yours: `params: {reward_function: module:name}`"
+    if "reward_model" in compares:
+        text += "; `model.reward_model_name` names a reward model"
+    return text
+
+
 def _reward_problems(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins) -> list[Problem]:
     name = config.algo
     if facts.rewards == "required" and not config.rewards:
-        known = ", ".join([*plugins.rewards.names(), "custom"])
-        hint = f"set `rewards: [{{type: ...}}]`; available: {known}"
-        return [Problem("rewards", f"{name} learns from rewards, and none is set", hint=hint)]
+        message = f"{name} learns from rewards, and none is set"
+        return [Problem("rewards", message, hint=_rewards_to_set(plugins))]
     if facts.rewards == "none" and config.rewards:
         return [Problem("rewards", f"{name} does not learn from rewards", hint="leave them out")]
     if config.distributed.num_processes == 1:

@@ -43,7 +43,7 @@ def gspo_lines(config: RunConfig) -> list[str]:
     """The batch arithmetic of a GSPO run, in words."""
     lines = batch.grpo_lines(config)
     if batch.updates_per_generation(config) <= 1:
-        lines.insert(2, "completions serve one update, in which GSPO is GRPO")
+        lines.insert(2, "they serve one update, in which GSPO is GRPO: nothing is clipped")
     return lines
 
 
