@@ -1,7 +1,7 @@
 """Of two letters the later one is right: the task of the algorithms that learn from preferences.
 
-In the control either of the two may be preferred. What is measured is held out: the share of pairs of
-letters after which the policy finds the right one likelier.
+In the control either of the two may be preferred. What is measured is held out: the share of pairs
+of letters after which the policy finds the right one likelier.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _run(cell: Cell, made: Callable[[Rows], Rows], settings: dict[str, Any]) -> 
 
 
 def _ranked_rightly(trainer: Any, rows: Rows) -> float:
-    """The share of pairs whose chosen letter is likelier behind the prompt than the rejected one."""
+    """The share of pairs whose chosen letter is likelier behind the prompt than the other one."""
     import torch
 
     model, vocabulary = trainer.trainer.model, trainer.tokenizer.get_vocab()

@@ -58,6 +58,17 @@ class JudgementTrainer(trl.KTOTrainer):
         _count_cut(rows, args.max_length)
         return rows
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log as TRL does, with a margin wherever both kinds were seen.
+
+        TRL's is of batches that hold both; an evaluation with one row in each has none of those.
+        """
+        seen = self._metrics["train" if self.model.training else "eval"]
+        means = [_mean(seen.get(f"rewards/{kind}")) for kind in ("chosen", "rejected")]
+        if means[0] is not None and means[1] is not None:
+            seen["rewards/margins"] = [means[0] - means[1]]
+        super().log(logs, start_time)
+
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         with computed_anew():
             return super()._precompute_ref_logps(dataset, name, batch_size)
@@ -76,6 +87,10 @@ def _with_another_last(rows: Dataset, batch: int) -> Dataset:
         return {"KL_completion_ids": lent if index == last else row["KL_completion_ids"]}
 
     return rows.map(borrow, with_indices=True)
+
+
+def _mean(values: list[float] | None) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _count_cut(rows: Dataset, limit: int | None) -> None:
