@@ -12,6 +12,7 @@ from aligntune_trl.callbacks import (
     StopCallback,
 )
 from aligntune_trl.sampling import CompletionsCallback
+from aligntune_trl.watching import WatchCallback
 
 if TYPE_CHECKING:
     from aligntune_trl.base import TRLTrainer
@@ -21,7 +22,10 @@ __all__ = ["run_callbacks"]
 
 def run_callbacks(owner: TRLTrainer) -> list[Any]:
     """The callbacks of a run, in the order in which they are called; those of plugins come last."""
-    callbacks: list[Any] = [MetricsCallback(owner.run, lambda: owner.training)]
+    callbacks: list[Any] = [
+        MetricsCallback(owner.run, lambda: owner.training),
+        WatchCallback(owner.plan, owner.run, lambda: owner.training),
+    ]
     train, samples = owner.config.train, owner.config.logging.sample_logging
     if samples.enabled:
         callbacks.append(

@@ -32,6 +32,8 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
     ) -> Trainer:
         import trl
 
+        from aligntune_trl.sft_loop import LabelledTrainer
+
         assert self.data is not None
         columns = columns_of(self.data.rows)
         streams = any(config.streams for config in self.config.datasets)
@@ -39,7 +41,7 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
         if streams:
             rows = rows.map(_numbered, with_indices=True)
         eval_rows = None if self.eval_data is None else self.eval_data.rows.select_columns(columns)
-        trainer = trl.SFTTrainer(
+        trainer = LabelledTrainer(
             model=policy.model,
             args=build_config(trl.SFTConfig, arguments),
             train_dataset=rows,

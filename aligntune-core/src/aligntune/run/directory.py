@@ -132,10 +132,10 @@ class RunDirectory(RunPaths):
     def truncate_after(self, step: int) -> None:
         """Drop the lines that a run which goes on from `step` will write again.
 
-        Those are the metrics, samples and measurements of later steps, and the measurements made
-        after the training that now goes on.
+        Those are the metrics, samples, measurements and warnings of later steps, and the
+        measurements made after the training that now goes on.
         """
-        for path in (self.metrics, self.samples, self.evaluation):
+        for path in (self.metrics, self.samples, self.evaluation, self.warnings):
             records = self.read_jsonl(path)
             kept = [r for r in records if not _later(r, step)]
             if path.exists():

@@ -22,6 +22,7 @@ FILES = (
     "metrics.jsonl",
     "samples.jsonl",
     "evaluation.jsonl",
+    "warnings.jsonl",
     "report.html",
 )
 FOLDERS = ("checkpoints", "model", "tensorboard", "meta_es")
@@ -77,6 +78,11 @@ class RunPaths:
     def evaluation(self) -> Path:
         """One line per measured metric."""
         return self.path / "evaluation.jsonl"
+
+    @property
+    def warnings(self) -> Path:
+        """One line per warning that nothing can be learned, given while the run trained."""
+        return self.path / "warnings.jsonl"
 
     @property
     def checkpoints(self) -> Path:

@@ -58,6 +58,8 @@ class RunData:
     """Rows to train on that are left out because too little of them fits."""
     config: str = ""
     notes: list[str] = field(default_factory=list)
+    warnings: Records = field(default_factory=list)
+    """That nothing can be learned, as it was seen while the run trained."""
 
     def series(self, key: str) -> Series:
         """The points (step, value) of one metric; a value that is not finite is NaN."""
@@ -126,7 +128,7 @@ def read_run(run: RunDirectory) -> RunData:
     data.plugins = _records(run.plugins, data.notes)
     counted = _mapping(run.data, data.notes)
     data.rows, data.too_long = _rows(counted), as_number(counted.get("too_long")) or 0
-    for name in ("metrics", "samples", "evaluation", "iterations"):
+    for name in ("metrics", "samples", "evaluation", "warnings", "iterations"):
         setattr(data, name, _lines(getattr(run, name), data.notes))
     if run.config.exists():
         data.config = run.config.read_text(encoding="utf-8", errors="replace")
