@@ -302,8 +302,8 @@ MACHINE: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "sft",
         {"quantization": {"load_in_4bit": True}, "peft_enabled": True},
-        "bitsandbytes needs a GPU, and this machine has none: CPU",
-        "pip install bitsandbytes",
+        "needs bitsandbytes, which is not installed",
+        'pip install "aligntune-trl[quantization]"',
     ),
     ("sft", {"precision": "fp16"}, "fp16 needs a GPU, and this machine has none: CPU", ""),
     ("sft", {"use_flash_attention_2": True}, "flash_attention_2 needs a GPU", "flash-attn"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from aligntune.config.sections.model import ModelConfig
     from aligntune.plan import Plan
 
 __all__ = [
@@ -152,8 +153,20 @@ def load_kwargs(plan: Plan) -> dict[str, Any]:
         import transformers
 
         quantization: Any = transformers.BitsAndBytesConfig
-        found["quantization_config"] = quantization(**model.quantization)
+        found["quantization_config"] = quantization(**_bits(model))
     return found
+
+
+def _bits(model: ModelConfig) -> dict[str, Any]:
+    """The arguments of bitsandbytes; 4 bits are QLoRA's (Dettmers et al. 2023) unless told so."""
+    if not model.quantization.get("load_in_4bit"):
+        return model.quantization
+    return {
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True,
+        "bnb_4bit_compute_dtype": torch_dtype(model.precision, trained=False),
+        **model.quantization,
+    }
 
 
 def torch_dtype(precision: PrecisionType, *, trained: bool) -> str:

@@ -16,6 +16,7 @@ from aligntune_trl.parameters import model_uses, tables
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
+    from aligntune.hardware import Hardware
 
 __all__ = ["BITS"]
 
@@ -50,8 +51,15 @@ def _check_quantization(config: RunConfig) -> Iterable[Problem]:
             yield Problem(f"model.quantization.{name}", message, hint=f"use {' or '.join(BITS)}")
 
 
+def _check_bits(config: RunConfig, hardware: Hardware) -> Iterable[Problem]:
+    if config.model.quantization.get("load_in_8bit") and hardware.device == "cpu":
+        message = "on a CPU, Unsloth loads whole weights where 8 bits are asked for"
+        yield Problem("model.quantization", message, hint="use `{load_in_4bit: true}`")
+
+
 def _checked(table: ParameterTable) -> ParameterTable:
-    return replace(table, checks=(*table.checks, _check_length, _check_quantization))
+    checks = (*table.checks, _check_length, _check_quantization)
+    return replace(table, checks=checks, here=(*table.here, _check_bits))
 
 
 @cache
