@@ -234,16 +234,15 @@ def _origin(
 ) -> dict[str, Any]:
     """What a reward model is trained from: the settings, and digests of what they name.
 
-    Texts, the files of a local base model, and what rewards say that are quick and always say the
-    same. A reward with a model counts by its name and version.
+    Texts, the files of a local base model, and what the rewards say. A reward with a model, which
+    takes its time, counts by its name and version.
     """
     settings = config.model_dump(mode="json", exclude={"output_dir"})
     texts = {name: _digest(settings.pop(name)) for name in ("training_texts", "reference_texts")}
     scores: dict[str, Any] = {}
     for part in scorer.parts:
         reward = part.reward
-        steady = reward.deterministic and reward.cost != "model"
-        said = raw_values(part.name, reward, batch) if steady else None
+        said = None if reward.cost == "model" else raw_values(part.name, reward, batch)
         scores[part.name] = [reward.version, _digest(said)]
     base = Path(config.base_model_name)
     files = _digest_of_files(base) if base.is_dir() else ""
