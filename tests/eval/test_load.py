@@ -48,6 +48,16 @@ def test_an_adapter_loads_on_its_base(saved: Path, tmp_path: Path, model: Any) -
     assert loaded.tokenizer.eos_token == "<|end|>"
 
 
+def test_a_checkpoint_whose_adapter_is_for_other_weights_is_refused(
+    saved: Path, tmp_path: Path
+) -> None:
+    adapter = {"base_model_name_or_path": str(saved), "init_lora_weights": "pissa"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(adapter))
+    (tmp_path / "pissa_start.safetensors").touch()
+    with pytest.raises(EvaluationError, match=r"aligntune merge .* --output FOLDER"):
+        load_model(tmp_path)
+
+
 def test_what_is_no_model_is_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="there is no folder"):
         load_model(tmp_path / "nowhere")

@@ -72,6 +72,11 @@ def check_model(source: str) -> str | None:
     if adapter is None:
         _check_folder(source, "the model")
         return None
+    if (Path(source).expanduser() / "pissa_start.safetensors").is_file():
+        raise EvaluationError(
+            f"{source} is a checkpoint of PiSSA, whose adapter is for a changed base model; make "
+            f"one model of them: aligntune merge {source} --output FOLDER"
+        )
     base = adapter.get("base_model_name_or_path")
     if not isinstance(base, str):
         raise EvaluationError(f"{source}/adapter_config.json does not name its base model")
