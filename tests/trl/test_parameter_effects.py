@@ -51,6 +51,11 @@ ELSEWHERE: dict[str, str] = {
     "backend": "core/test_plan.py",
     "model.use_unsloth": "core/test_plan.py",
     "model.peft_enabled": "trl/test_same_numbers.py",
+    "model.num_labels": "trl/test_classification.py",
+    "train.label_smoothing_factor": "trl/test_classification.py",
+    "train.truncation_mode": "trl/test_classification.py",
+    "train.pad_to_multiple_of": "trl/test_classification.py",
+    "train.dataset_num_proc": "trl/test_classification.py",
     "model.loraplus_lr_ratio": "trl/test_lora.py",
     "datasets.*": "*/test_data*.py",
     "evaluation.dpo_*": "trl/test_dpo*.py",
@@ -59,12 +64,15 @@ ELSEWHERE: dict[str, str] = {
     "logging.output_dir": "trl/test_trainer.py",
     "plugins.*": "core/test_plugins.py",
     "rewards.*": "core/test_scoring*.py",
+    "model.reward_model_source.*": "trl/test_reward_models_from_texts.py",
 }
 # What only one algorithm uses is tested where that algorithm is.
 OF_ONE = {
     "dapo": "trl/test_dapo.py",
     "dpo": "trl/test_dpo*.py",
+    "neural_mirror_grpo": "trl/test_neural_mirror_grpo.py",
     "ppo": "trl/test_ppo*.py",
+    "reward_modeling": "trl/test_reward_modeling*.py",
     "meta_es": "trl/test_meta_es*.py",
 }
 
@@ -207,6 +215,12 @@ def test_quantization() -> None:
     found = load_kwargs(plan_of(quantization=wanted, peft_enabled=True))["quantization_config"]
     assert (found.load_in_8bit, found.llm_int8_threshold) == (True, 4.0)
     assert "quantization_config" not in load_kwargs(plan_of())
+    four = {"quantization": {"load_in_4bit": True}, "peft_enabled": True}
+    found = load_kwargs(plan_of(**four, precision="bf16"))["quantization_config"]
+    assert (found.bnb_4bit_quant_type, found.bnb_4bit_use_double_quant) == ("nf4", True)
+    assert found.bnb_4bit_compute_dtype is torch.bfloat16
+    four["quantization"] = {"load_in_4bit": True, "bnb_4bit_quant_type": "fp4"}
+    assert load_kwargs(plan_of(**four))["quantization_config"].bnb_4bit_quant_type == "fp4"
 
 
 @effect("model.trust_remote_code", "model.model_init_kwargs")
