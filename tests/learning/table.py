@@ -61,7 +61,8 @@ def measured(key: Key) -> dict[str, Any]:
         for kind, runs in found.items():
             with tempfile.TemporaryDirectory() as folder:
                 adapter, signal = weights == "LoRA", kind == "signal"
-                runs.append(task.run(Cell(Path(folder), backend, adapter, signal, seed)))
+                before, after = task.run(Cell(Path(folder), backend, adapter, signal, seed))
+                runs.append((round(before, 4), round(after, 4)))
     return found
 
 
@@ -106,6 +107,15 @@ def page(results: dict[str, Any], all_tasks: dict[str, Task]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def write(results: dict[str, Any]) -> dict[str, Any]:
+    """Write the results and the page, in the order of the algorithms; return them in that order."""
+    keys = [" ".join(key) for key in cells([])]
+    kept = {key: results[key] for key in keys if key in results}
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    PAGE.write_text(page(kept, tasks()))
+    return kept
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -120,12 +130,10 @@ def main() -> None:
         return
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() and given.names else {}
     with ThreadPoolExecutor(given.jobs) as pool:
-        results |= {" ".join(key): found for key, found in pool.map(asked, cells(given.names))}
-    order = {" ".join(key): number for number, key in enumerate(cells([]))}
-    kept = sorted((key for key in results if key in order), key=order.__getitem__)
-    RESULTS.write_text(json.dumps({key: results[key] for key in kept}, indent=1) + "\n")
-    PAGE.write_text(page({key: results[key] for key in kept}, tasks()))
-    failed = [key for key in kept if "error" in results[key]]
+        for key, found in pool.map(asked, cells(given.names)):
+            results[" ".join(key)] = found
+            results = write(results)  # each time, so that nothing is lost
+    failed = [key for key, found in results.items() if "error" in found]
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 
