@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
+import transformers
 import trl
 
 from aligntune.config import RunConfig, Section, SFTConfig, UnifiedConfig, load_config
@@ -78,6 +79,7 @@ BESIDE_OF: dict[tuple[str, str], dict[str, Any]] = {
     ("dapo", "train.sync_ref_model"): {"kl_coef": 0.1},
     ("dapo", "train.ref_model_mixup_alpha"): {"kl_coef": 0.1},
     ("dapo", "train.ref_model_sync_steps"): {"kl_coef": 0.1},
+    ("neural_mirror_grpo", "model.bias"): {"mirror_coef": 0.0},
     ("ppo", "model.bias"): {"kl_coef": 0.0},
     ("rloo", "model.bias"): {"kl_coef": 0.0},
     **{
@@ -106,6 +108,7 @@ def owners() -> dict[str, Any]:
         "GRPOConfig": trl.GRPOConfig,
         "RLOOConfig": trl.RLOOConfig,
         "RewardConfig": trl.RewardConfig,
+        "TrainingArguments": transformers.TrainingArguments,
         "ORPOConfig": experimental("orpo").ORPOConfig,
         "CPOConfig": experimental("cpo").CPOConfig,
     }

@@ -154,7 +154,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("sft", {"rewards": REWARDS}, "does not learn from rewards"),
     ("sft", {"packing_strategy": "wrapped"}, "only when `train.packing` is true"),
     ("sft", {"lora_rank": 4}, "only when `model.peft_enabled` is true"),
-    ("sft", {"num_labels": 2}, "no algorithm that is installed trains a classifier"),
+    ("sft", {"num_labels": 2}, "text classification and token classification"),
     ("sft", {"model_adapter_name": "mine"}, "the adapter that is trained is called `default`"),
     ("sft", {"use_liger_loss": True}, "TRL has no Liger loss any more"),
     ("sft", {"label_pad_token_id": 0}, "always -100"),

@@ -56,6 +56,7 @@ def test_every_row_of_a_backend_names_an_argument_that_is_there(algorithm: str) 
     there = {
         "model_init_kwargs": set(inspect.signature(loads).parameters),
         "get_peft_model": set(inspect.signature(adapts).parameters),
+        "TrainingArguments": arguments_of(transformers.TrainingArguments),
     }
     for _, use in sent(algorithm, TABLES[algorithm]):
         # Unsloth's own configuration classes subclass TRL's.

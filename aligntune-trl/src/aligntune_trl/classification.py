@@ -254,6 +254,7 @@ class ClassificationTrainer(TRLTrainer, SFTTrainerBase):
         return labels_seen(self, rows)
 
 
+_HEADS = ("classifier", "score")  # as architectures call them, and peft looks for them
 _CUT_SIDE = {"keep_start": "right", "keep_end": "left"}
 
 
@@ -278,6 +279,8 @@ def with_adapter(model: PreTrainedModel, adapter: LoraConfig) -> PeftModel:
 
     base: Any = model
     base.enable_input_require_grads()  # or nothing is learned beneath recomputed activations
+    if adapter.target_modules == "all-linear":  # peft counts a head for tokens among them
+        adapter.exclude_modules = list(_HEADS)
     made: PeftModel = get_peft_model(base, adapter)
     for parameter in made.parameters():
         if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):

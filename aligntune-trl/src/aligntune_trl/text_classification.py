@@ -18,9 +18,9 @@ class TextEncoder(RowEncoder):
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found = self.tokens(row["text"])
-        return (
-            found if self.labels is None else found | {"labels": self.labels.number(row["label"])}
-        )
+        if self.labels is None:
+            return found
+        return found | {"labels": self.labels.number(row["label"])}
 
 
 class TextClassificationTrainer(ClassificationTrainer):
