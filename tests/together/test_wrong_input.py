@@ -177,7 +177,7 @@ CONFIGURATION: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "unknown algorithm": (
         f"{START}algorithm: grop\n",
-        ("unknown algorithm 'grop'", "did you mean 'grpo'?", "available: dpo, grpo, ppo, sft"),
+        ("unknown algorithm 'grop'", "did you mean 'grpo'?", "dr_grpo, grpo, gspo"),
     ),
     "unknown backend": (
         f"{START}backend: trll\n",
