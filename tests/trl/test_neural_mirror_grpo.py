@@ -15,6 +15,7 @@ import torch
 import trl
 from datasets import Dataset
 from safetensors.torch import save_file
+from transformers import set_seed
 
 from aligntune import create_rl_trainer
 from aligntune.errors import ConfigError, RunError
@@ -147,6 +148,7 @@ def test_the_loss_is_that_of_a_loop_over_tokens(make: Callable[..., Any], name: 
         **settings, cliprange=0.1, cliprange_high=0.3, max_completion_length=9, temperature=0.3
     )
     trainer = ours.setup()
+    trainer.current_gradient_accumulation_steps = 2  # as in a step of two passes
     model = trainer.model.train()
     given = batch(model)
     tokens = torch.cat([given["prompt_ids"], given["completion_ids"]], dim=1)
@@ -177,7 +179,7 @@ def test_the_loss_is_that_of_a_loop_over_tokens(make: Callable[..., Any], name: 
     assert expected["mirror_loss"] > 1e-3
 
     found = trainer.compute_loss(model, given)
-    assert found.item() == pytest.approx(expected["loss"], rel=1e-6, abs=1e-6)
+    assert 2 * found.item() == pytest.approx(expected["loss"], rel=1e-6, abs=1e-6)
     for term in ("policy_loss", "mirror_loss", "divergence", "clip_ratio"):
         said = trainer._metrics["train"][term][-1]
         assert said == pytest.approx(expected[term], rel=1e-6, abs=1e-6), term
@@ -198,6 +200,7 @@ def test_without_the_divergence_it_is_a_hand_written_dr_grpo(
         target_modules=["q_proj", "v_proj"],
     )
     rows = Dataset.from_json(str(folder / "rows.jsonl"), cache_dir=str(tmp_path / "cache"))
+    set_seed(3)  # TRL 1.14 does not seed the adapter
     raw = trl.GRPOTrainer(
         model=str(folder / "model"),
         reward_funcs=lambda completions, **columns: [digits(text) for text in completions],
@@ -318,7 +321,6 @@ def test_a_larger_coefficient_keeps_the_policy_nearer_to_the_reference(
         settings = {"mirror_coef": coef, "max_steps": 40, "num_ppo_epochs": 1, "batch_size": 16}
         lines = logged(make(**settings, learning_rate=3e-3).train(overwrite=True))
         moved.append([sum(line[name] for line in lines[-5:]) / 5 for name in ("kl", "divergence")])
-    print(moved)
     for more, less in pairwise(moved):
         assert more[0] > 1.3 * less[0]
         assert more[1] > 2 * less[1]

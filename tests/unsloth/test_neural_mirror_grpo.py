@@ -108,6 +108,17 @@ def test_the_adapter_is_taken_off_for_the_reference(folder: Path, tmp_path: Path
     assert lines[3]["divergence"] > 1e-4
 
 
+def test_accumulated_batches_are_one_update(folder: Path, tmp_path: Path) -> None:
+    found = []
+    for size, passes in ((8, 1), (4, 2)):
+        more = {"output_dir": str(tmp_path / str(size)), "batch_size": size}
+        given = settings(folder, "unsloth", **more, gradient_accumulation_steps=passes)
+        found.append(logged(create_rl_trainer(**given).train().metrics))
+    for whole, parts in zip(*found, strict=True):
+        for name in ("loss", "grad_norm", "mirror_loss"):
+            assert parts[name] == pytest.approx(whole[name], abs=1e-5, rel=1e-4), name
+
+
 def test_a_run_through_unsloth_resumes_exactly(folder: Path, tmp_path: Path) -> None:
     def make(name: str, **more: Any) -> Any:
         return create_rl_trainer(

@@ -36,12 +36,6 @@ class MirrorLoop(RolloutTrainer):
     model: Any
     divergence: Divergence
     ent_coef: float
-    # Transformers divides the loss by the accumulated passes.
-    loss_is_scaled_for_ga = False  # type: ignore[assignment]
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.model_accepts_loss_kwargs = False  # the same, as transformers before 5.20 asks
 
     def compute_loss(
         self,
@@ -83,7 +77,8 @@ class MirrorLoop(RolloutTrainer):
         self._log("policy_loss", of_policy)
         self._log("entropy", entropy)
         self._log("clip_ratio", masked_mean(clipped.float(), mask))
-        return loss
+        # TRL has told transformers that the loss of a pass is scaled already.
+        return loss / (self.current_gradient_accumulation_steps if self.model.training else 1)
 
     def _get_per_token_logps_and_entropies(
         self,

@@ -177,7 +177,7 @@ class TrainingConfig(Section):
     """PPO: a completion ends at this token; `eos` is the tokenizer's end-of-sequence token."""
     missing_eos_penalty: float = setting(1.0, ge=0)
     """PPO: taken from the reward of a completion that has no stop token."""
-    mirror_coef: float = setting(0.01, ge=0)
+    mirror_coef: float = setting(0.001, ge=0)
     """Neural Mirror GRPO: weight of the divergence to the reference model; 0 needs no reference."""
     mirror_divergence: Literal["neural", "squared_log_probability", "squared_probability"] = (
         setting("neural")
