@@ -75,7 +75,7 @@ def watches(plan: Plan) -> tuple[Watch, ...]:
         _REWARDS_NOT_FINITE,
         _ALL_MASKED if masked else _truncated(),
         _UNFILLED,
-        _ENTROPY,
+        _sure(masked=masked),
         _KL,
     )
 
@@ -83,12 +83,12 @@ def watches(plan: Plan) -> tuple[Watch, ...]:
 def _equal_rewards(logs: Logs) -> bool | None:
     kept = number(logs, "dynamic_sampling/kept")  # of everything that DAPO sampled
     groups = number(logs, "frac_reward_zero_std")
-    deviation = number(logs, "reward_std")
+    deviation = number(logs, "rewards/total/std")  # RLOO's groups differ in their KL divergence
     if kept is not None:
         return kept == 0
-    if groups is not None:
-        return groups >= 1
-    return None if deviation is None else deviation == 0
+    if groups is None and deviation is None:
+        return None
+    return deviation == 0 or (groups is not None and groups >= 1)
 
 
 def _rewards_not_finite(logs: Logs) -> bool | None:
@@ -129,11 +129,24 @@ def _says_truncated(logs: Logs) -> str:
     )
 
 
-def _entropy(logs: Logs) -> bool | None:
-    entropy = number(logs, "entropy")
-    if entropy is None or number(logs, "dynamic_sampling/filled") == 0:
-        return None  # of no tokens
-    return entropy < ENTROPY
+def _sure(*, masked: bool) -> Watch:
+    """The policy is sure of every token. Where none counts, the entropy is that of no tokens."""
+
+    def holds(logs: Logs) -> bool | None:
+        entropy = number(logs, "entropy")
+        none = masked and _all_truncated(logs)
+        if entropy is None or none or number(logs, "dynamic_sampling/filled") == 0:
+            return None
+        return entropy < ENTROPY
+
+    return Watch("entropy-collapsed", holds, _says_entropy, _SURE)
+
+
+def _says_entropy(logs: Logs) -> str:
+    return (
+        f"the entropy is {number(logs, 'entropy') or 0:.2g} nats per token: completions of a "
+        "prompt hardly differ any more"
+    )
 
 
 def _kl(logs: Logs) -> bool | None:
@@ -211,21 +224,13 @@ _UNFILLED = Watch(
     },
     steps=0,
 )
-_ENTROPY = Watch(
-    "entropy-collapsed",
-    _entropy,
-    lambda logs: (
-        f"the entropy is {number(logs, 'entropy') or 0:.2g} nats per token: completions of a "
-        "prompt hardly differ any more"
-    ),
-    {
-        "train.learning_rate": "lower it",
-        "train.ent_coef": "set it, such as 0.01, to reward entropy",
-        "train.kl_coef": "raise it, to stay near the reference",
-        "train.cliprange_high": "raise it, so that unlikely tokens can become likely",
-        "train.temperature": "raise it",
-    },
-)
+_SURE = {
+    "train.learning_rate": "lower it",
+    "train.ent_coef": "set it, such as 0.01, to reward entropy",
+    "train.kl_coef": "raise it, to stay near the reference",
+    "train.cliprange_high": "raise it, so that unlikely tokens can become likely",
+    "train.temperature": "raise it",
+}
 _KL = Watch(
     "kl-exploding",
     _kl,
