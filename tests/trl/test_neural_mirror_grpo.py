@@ -330,15 +330,15 @@ def test_the_map_of_a_run_is_in_its_directory_and_repeats_it(
     make: Callable[..., Any], tmp_path: Path
 ) -> None:
     run = make(mirror_coef=0.5, mirror_init_scale=1.0).train()
-    saved = run.path / "mirror_map.safetensors"
+    saved = run.mirror_map
     assert torch.equal(MirrorMap.load(saved).vector(), MirrorMap.initial(1.0, 3).vector())
-    again = make(mirror_coef=0.5, mirror_map=str(saved), output_dir=str(tmp_path / "again"))
-    assert logged(again.train()) == logged(run)
-
-
-def test_a_divergence_in_closed_form_has_no_map(make: Callable[..., Any]) -> None:
-    run = make(mirror_divergence="squared_probability").train()
-    assert not (run.path / "mirror_map.safetensors").exists()
+    settings: dict[str, Any] = {"mirror_coef": 0.5, "mirror_map": str(saved)}
+    again = make(**settings, output_dir=str(tmp_path / "again")).train()
+    assert logged(again) == logged(run)
+    with pytest.raises(RunError, match="would be overwritten"):
+        make(**settings).train(overwrite=True)
+    make(mirror_divergence="squared_probability").train(overwrite=True)
+    assert not saved.exists()
 
 
 @pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])

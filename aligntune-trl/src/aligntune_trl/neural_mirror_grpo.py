@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from aligntune_trl.mirror_loss import Divergence
 
-__all__ = ["MAP", "NeuralMirrorGRPOTrainer"]
+__all__ = ["NeuralMirrorGRPOTrainer"]
 
-MAP = "mirror_map.safetensors"  # in the run directory
 CLOSED_FORMS: dict[str, Divergence] = {
     "squared_log_probability": squared_log_probability,
     "squared_probability": squared_probability,
@@ -69,7 +68,7 @@ class NeuralMirrorGRPOTrainer(GRPOTrainer):
 
     def resumed_from(self, step: int) -> None:
         super().resumed_from(step)
-        before = self.run.path / MAP
+        before = self.run.mirror_map
         if self.mirror is None or not before.exists():
             return
         if not torch.equal(MirrorMap.load(before).vector(), self.mirror.vector()):
@@ -83,7 +82,7 @@ class NeuralMirrorGRPOTrainer(GRPOTrainer):
     ) -> Trainer:
         train = self.config.train
         if self.mirror is not None:
-            callbacks = [*callbacks, _SavesMap(self.mirror, self.run.path / MAP)]
+            callbacks = [*callbacks, _SavesMap(self.mirror, self.run.mirror_map)]
         trainer: Any = super().make_trainer(policy, arguments, callbacks)
         trainer.ent_coef = train.ent_coef
         trainer.divergence = (

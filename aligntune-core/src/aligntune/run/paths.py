@@ -19,6 +19,7 @@ FILES = (
     "plugins.json",
     "data.json",
     "reward_model.json",
+    "mirror_map.safetensors",
     "metrics.jsonl",
     "samples.jsonl",
     "evaluation.jsonl",
@@ -63,6 +64,11 @@ class RunPaths:
     def reward_model(self) -> Path:
         """What the reward model that the run trained itself is worth, where it trained one."""
         return self.path / "reward_model.json"
+
+    @property
+    def mirror_map(self) -> Path:
+        """The mirror map of a run of Neural Mirror GRPO, which other runs can start from."""
+        return self.path / "mirror_map.safetensors"
 
     @property
     def metrics(self) -> Path:

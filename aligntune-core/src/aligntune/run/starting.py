@@ -44,11 +44,12 @@ def refuse_inputs_inside(run: RunDirectory, config: RunConfig) -> None:
     """Refuse to overwrite a run whose directory holds what the new run starts from.
 
     Raises:
-        RunError: names the model or data set.
+        RunError: names the model, data set or mirror map.
     """
     names = [
         config.model.name_or_path,
         *(d.name for d in (*config.datasets, *config.eval_datasets) if isinstance(d.name, str)),
+        *filter(None, [config.train.mirror_map]),
     ]
     inside = run.path.resolve()
     for name in names:
