@@ -131,6 +131,7 @@ class EvolutionRecord:
             "iteration": best.iteration + 1,
             "candidate": best.candidate + 1,
             "parameters": self.evolved.described(best.parameters),
+            "last": self.evolved.described(last),
         }
         path = folder / f"{BEST}.json"
         before: Any = files.read_json(path) if path.is_file() else None
