@@ -319,6 +319,29 @@ def test_values_can_be_filtered(grpo: Page) -> None:
     assert shown() == ["train.seed"]
 
 
+def test_it_says_where_nothing_could_be_learned(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    run = grpo_run(tmp_path / "run")
+    mends = {"rewards.type": "reward other things", "train.temperature": "raise it"}
+    seen = "all completions that are compared got the same reward, 1 on average"
+    told = {"name": "equal-rewards", "seen": seen, "mends": mends}
+    run.append_jsonl(run.warnings, {"step": 10, "since": 1, **told})
+    run.append_jsonl(run.warnings, {"step": 12, "since": 12, "name": "kl-exploding", "seen": "far"})
+    run.append_jsonl(run.warnings, {"name": ATTACK, "seen": ATTACK, "mends": ATTACK})
+    page = Page(browser, write_report(run))
+    rows = [
+        [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+        for row in page.all("#while-training tbody tr")
+    ]
+    said = "rewards.type: reward other things\ntrain.temperature: raise it"
+    assert rows[0] == ["equal-rewards", "1 \u2013 10", seen, said]
+    assert rows[1] == ["kl-exploding", "12", "far", ""]
+    assert rows[2][::2] == [ATTACK, ATTACK]
+    assert page.run("return window.ran") is None
+    places = {name: page.one(f"#{name}").location["y"] for name in ("warnings", "curves")}
+    assert places["warnings"] < places["curves"]
+    assert "3 prompts were left out" in page.one("#warnings").text
+
+
 def test_it_says_what_the_run_was_made_of(grpo: Page) -> None:
     for part in (
         "8 prompts with 8 completions each make one step.",

@@ -130,6 +130,7 @@ def read_run(run: RunDirectory) -> RunData:
     data.rows, data.too_long = _rows(counted), as_number(counted.get("too_long")) or 0
     for name in ("metrics", "samples", "evaluation", "warnings", "iterations"):
         setattr(data, name, _lines(getattr(run, name), data.notes))
+    data.warnings = [{**line, "mends": _object(line, "mends")} for line in data.warnings]
     if run.config.exists():
         data.config = run.config.read_text(encoding="utf-8", errors="replace")
     data.notes.extend(_not_finite(data))
@@ -138,6 +139,11 @@ def read_run(run: RunDirectory) -> RunData:
 
 def _mapping(path: Path, notes: list[str]) -> dict[str, Any]:
     found = _json(path, notes)
+    return found if isinstance(found, dict) else {}
+
+
+def _object(line: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = line.get(name)
     return found if isinstance(found, dict) else {}
 
 
