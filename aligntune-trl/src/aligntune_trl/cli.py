@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -36,20 +37,22 @@ def merge_command(
     from aligntune_trl.merge import merge
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    merged = merge(
-        source,
-        output,
-        base=base,
-        dtype=dtype,
-        overwrite=overwrite,
-        trust_remote_code=trust_remote_code,
-    )
+    with warnings.catch_warnings():  # what libraries will rename is no news to a user
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        merged = merge(
+            source,
+            output,
+            base=base,
+            dtype=dtype,
+            overwrite=overwrite,
+            trust_remote_code=trust_remote_code,
+        )
     if as_json:
         typer.echo(json.dumps({name: _plain(value) for name, value in asdict(merged).items()}))
         return
     typer.echo(f"{merged.output}: {merged.adapter} in {merged.base}, {merged.dtype}")
     if merged.quantized:
-        typer.echo("the adapter was trained on quantized weights, and is in the ones before that")
+        typer.echo("it was trained on quantized weights, and is merged into those they are made of")
 
 
 def _plain(value: object) -> object:
