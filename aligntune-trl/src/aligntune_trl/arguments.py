@@ -37,6 +37,10 @@ _RENAMED = {
 }
 
 
+# Values that newer releases of TRL call otherwise and mean the same by: (argument, value) -> value.
+_SAME = {("loss_type", "chunked_nll"): "nll"}
+
+
 def build_config(config_class: Any, arguments: dict[str, Any]) -> Any:
     """Build a trainer's configuration, by the installed release's names for arguments."""
     present = {field.name for field in dataclasses.fields(config_class)}
@@ -70,7 +74,7 @@ def check_arguments(plan: Plan, config: Any) -> None:
             continue
         found = getattr(config, name)
         found = getattr(found, "value", found)
-        if found != asked:
+        if found not in (asked, _SAME.get((name, asked))):
             message = f"{asked}, and {plan.backend.name} made it {found}: it cannot do that here"
             where = plan.config.origins[value.path]
             problems.append(Problem(value.path, message, where, "leave it out"))

@@ -11,6 +11,7 @@ from aligntune.errors import DataError
 from aligntune_trl.arguments import build_config
 from aligntune_trl.backend import Policy
 from aligntune_trl.base import TRLTrainer
+from aligntune_trl.generation import prompt_length
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -26,6 +27,35 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
 
     owner = "SFTConfig"
     _reached: Reached | None = None
+
+    def prepare_data(self) -> None:
+        super().prepare_data()
+        self._check_room()
+
+    def _check_room(self) -> None:
+        """Look for a prompt that leaves room to train on its completion, before the model loads.
+
+        Raises:
+            DataError: if there is none.
+        """
+        assert self.data is not None
+        train, limit = self.config.train, self.config.model.max_seq_length
+        cut_behind = (
+            train.truncation_mode == "keep_start" and train.completion_only_loss is not False
+        )
+        if limit is None or train.packing or not cut_behind:
+            return
+        streams = any(config.streams for config in self.config.datasets)
+        if streams or "prompt" not in columns_of(self.data.rows):
+            return
+        prompts = self.data.rows["prompt"]
+        if all(prompt_length(self.tokenizer, prompt, {}) >= limit for prompt in prompts):
+            raise DataError(self._nothing_fits(len(prompts), len(prompts)))
+
+    def _nothing_fits(self, count: int, rows: int) -> str:
+        limit = self.config.model.max_seq_length
+        said = f"of {count} of {rows} rows nothing to train on fits into {limit} tokens"
+        return f"{said}; raise `model.max_seq_length`" if count == rows else said
 
     def make_trainer(
         self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
@@ -84,10 +114,9 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
         """
         if kept == given:
             return
-        limit = self.config.model.max_seq_length
-        said = f"of {given - kept} of {given} rows nothing to train on fits into {limit} tokens"
+        said = self._nothing_fits(given - kept, given)
         if kept == 0:
-            raise DataError(f"{said}; raise `model.max_seq_length`")
+            raise DataError(said)
         logger.warning("%s: they are left out", said)
 
 
