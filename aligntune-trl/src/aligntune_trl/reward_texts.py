@@ -101,14 +101,17 @@ def fit(
 
 @contextmanager
 def _no_report_of_the_head() -> Iterator[None]:
-    """Keep transformers from warning of the new head, which is what is to be trained."""
+    """Keep transformers from warning of a new head, which is what is to be trained; we name it."""
     loading = logging.getLogger("transformers.modeling_utils")
-    level = loading.level
-    loading.setLevel(logging.ERROR)
+    loading.addFilter(_is_no_report)
     try:
         yield
     finally:
-        loading.setLevel(level)
+        loading.removeFilter(_is_no_report)
+
+
+def _is_no_report(record: logging.LogRecord) -> bool:
+    return "LOAD REPORT" not in record.getMessage()
 
 
 def held_out(texts: Sequence[str], share: float = HELD_OUT) -> list[bool]:
@@ -164,6 +167,8 @@ def _load(name: str, *, trained: bool) -> tuple[Any, Any]:
         message += f"it lacks {lacks}" if lacks else f"it has {labels} labels"
         hint = "name one, or use source_type custom_trained"
         raise ConfigError(Problem(path, message, hint=hint))
+    if found["missing_keys"]:
+        logger.info("new in %s: %s", name, ", ".join(sorted(found["missing_keys"])))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
