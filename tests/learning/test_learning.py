@@ -23,6 +23,7 @@ def test_what_there_is_to_learn_is_learned(name: str, adapter: bool, tmp_path: P
     task = TASKS[name]
     before, after = task.run(Cell(tmp_path, adapter=adapter))
     assert after - before >= task.gain
+    assert not list(tmp_path.rglob("warnings.jsonl")), "a run that learns has nothing to be told"
 
 
 @pytest.mark.slow
