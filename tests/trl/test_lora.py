@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, set_seed
 from aligntune import create_rl_trainer, create_sft_trainer
 from aligntune.config import load_config
 from aligntune.errors import ConfigError
+from aligntune.hardware import Hardware
 from aligntune.plan import make_plan
 from aligntune.testing import addition_rows, make_model, preference_rows, write_jsonl
 from aligntune_trl.loraplus import learn_faster
@@ -366,3 +367,37 @@ def test_what_an_adapter_cannot_be_is_refused(settings: dict[str, Any], said: st
     given = {"model": "m", "dataset": "d", "peft_enabled": True, "backend": "trl", **settings}
     with pytest.raises(ConfigError, match=said):
         make_plan(load_config(given, kind="sft"))
+
+
+@pytest.mark.parametrize(
+    ("release", "device", "settings", "said"),
+    [
+        ("0.46.1", "cpu", {}, "bitsandbytes 0.46.1 lacks kernels for a CPU"),
+        ("0.50.2", "mps", {}, "bitsandbytes does not train on this device: Apple GPU"),
+        ("0.50.2", "cpu", {"use_dora": True}, "peft cannot read the 8-bit weights"),
+        ("0.50.2", "cpu", {}, None),
+        ("0.46.1", "cuda", {"use_dora": True}, None),
+    ],
+)
+def test_quantized_weights_need_what_reads_them_here(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    release: str,
+    device: str,
+    settings: dict[str, Any],
+    said: str | None,
+) -> None:
+    (tmp_path / "bitsandbytes.py").touch()
+    (tmp_path / f"bitsandbytes-{release}.dist-info").mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: bitsandbytes\nVersion: {release}\n"
+    (tmp_path / f"bitsandbytes-{release}.dist-info/METADATA").write_text(metadata)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    given = {"model": "m", "dataset": "d", "backend": "trl", "peft_enabled": True, **settings}
+    config = load_config({**given, "quantization": {"load_in_8bit": True}}, kind="sft")
+    machine = Hardware(device, "Apple GPU" if device == "mps" else device.upper())
+    if said is None:
+        make_plan(config, hardware=machine)
+        return
+    with pytest.raises(ConfigError, match=said):
+        make_plan(config, hardware=machine)

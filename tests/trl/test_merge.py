@@ -145,6 +145,38 @@ def test_a_run_its_model_and_its_last_checkpoint_are_merged_alike(
     (tmp_path / "start").rename(run / "checkpoints/checkpoint-2/pissa_start.safetensors")
 
 
+def test_a_merged_classifier_knows_its_labels(base: Path, tmp_path: Path) -> None:
+    kinds = {"pos": "good", "neg": "bad"}
+    rows = [
+        {"text": f"{word} {n}", "label": kind} for kind, word in kinds.items() for n in range(8)
+    ]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    trainer = create_sft_trainer(
+        algorithm="text_classification",
+        model_name=str(base),
+        dataset_name=str(tmp_path / "rows.jsonl"),
+        backend="trl",
+        output_dir=str(tmp_path / "run"),
+        max_steps=2,
+        save_interval=2,
+        num_labels=2,
+        precision="fp32",
+        loggers="none",
+        max_seq_length=32,
+        learning_rate=1e-2,
+        peft_enabled=True,
+        init_lora_weights="pissa",
+    )
+    run = trainer.train()
+    with torch.no_grad():
+        expected = trainer.trainer.model.eval()(TOKENS).logits
+    for source in (run.path, run.checkpoints / "checkpoint-2"):
+        merge(source, tmp_path / "merged", overwrite=True)
+        assert (logits_of(tmp_path / "merged", "SEQ_CLS") - expected).abs().max() < 1e-5
+        names = json.loads((tmp_path / "merged/config.json").read_text())["id2label"]
+        assert names == {"0": "neg", "1": "pos"}
+
+
 def test_what_is_written_is_a_whole_model_in_the_format_that_is_asked_for(
     base: Path, run: Path, tmp_path: Path
 ) -> None:

@@ -13,8 +13,9 @@ from aligntune.errors import RunError
 from aligntune.run.paths import RunPaths
 from aligntune_trl.lora import is_pissa
 
-__all__ = ["Adapter", "find_adapter"]
+__all__ = ["LABELS", "Adapter", "find_adapter"]
 
+LABELS = "labels.json"  # beside the adapter of a classifier: what its labels are called, in order
 _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
 _HEAD = re.compile(r"\.(score|classifier)(\.out_proj)?\.weight$")
@@ -150,6 +151,13 @@ def _labels(
     heads = [shape for name, shape in shapes.items() if _HEAD.search(name)]
     if not heads:
         raise RunError(f"{folder} holds no head that gives labels")
+    for place in (folder, RunPaths(folder.parent.parent).model):  # of a run, if a checkpoint
+        if (place / LABELS).is_file():
+            names = json.loads((place / LABELS).read_text(encoding="utf-8"))
+            return {
+                "id2label": dict(enumerate(names)),
+                "label2id": {name: number for number, name in enumerate(names)},
+            }
     return {"num_labels": heads[-1][0]}
 
 

@@ -6,6 +6,7 @@ holds no training loop. What a backend does differently is in the backend's `loa
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
@@ -27,6 +28,7 @@ from aligntune.run import RunDirectory
 from aligntune.run.recorded import recorded
 from aligntune.run.starting import refuse_another_run, refuse_inputs_inside
 from aligntune_trl import hub
+from aligntune_trl.adapters import LABELS
 from aligntune_trl.arguments import check_arguments, trainer_arguments
 from aligntune_trl.backend import Head, Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
@@ -368,6 +370,8 @@ class TRLTrainer(TrainerBase):
         target = Path(path) if path is not None else self.run.model
         with library_bars(shown=False):
             trainer.save_model(str(target))
+        if self.config.model.peft_enabled and self.head.names:  # an adapter says nothing of them
+            (target / LABELS).write_text(json.dumps(self.head.names), encoding="utf-8")
         if self.pissa_start is not None:
             from aligntune_trl.pissa import on_original
 
