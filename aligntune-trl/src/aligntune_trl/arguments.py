@@ -38,7 +38,7 @@ _RENAMED = {
 
 
 # Values that newer releases of TRL call otherwise and mean the same by: (argument, value) -> value.
-_SAME = {("loss_type", "chunked_nll"): "nll"}
+_SAME: dict[tuple[str, Any], str] = {("loss_type", "chunked_nll"): "nll"}
 
 
 def build_config(config_class: Any, arguments: dict[str, Any]) -> Any:
