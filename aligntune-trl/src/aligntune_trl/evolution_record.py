@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aligntune.run import files
@@ -106,15 +106,15 @@ class EvolutionRecord:
             self._bar.update(self._task, says=says)
         if self.new:
             logger.info(
-                "iteration %d of %d: fitness %.4g (%.4g to %.4g), %s%s",
+                "iteration %d of %d: fitness %.4g (%.4g to %.4g), %s",
                 line["iteration"],
                 self.config.meta_es.meta_iterations,
                 mean,
                 line["lowest"],
                 line["highest"],
                 says,
-                _named(self.evolved.described(iteration.parameters)),
             )
+            _log_weights(self.evolved.described(iteration.parameters))
         self.new = 0
 
     def best(self, best: Best, last: Vector) -> bool:
@@ -138,12 +138,12 @@ class EvolutionRecord:
         save_file({BEST: best.parameters, "last": last}, folder / f"{BEST}.safetensors")
         self.run.write_json(path, found)
         logger.info(
-            "the best is candidate %d of iteration %d: fitness %.4g%s",
+            "the best is candidate %d of iteration %d: fitness %.4g",
             found["candidate"],
             found["iteration"],
             best.fitness,
-            _named(self.evolved.described(best.parameters)),
         )
+        _log_weights(self.evolved.described(best.parameters))
         return bool(before == files.plain(found))
 
     def _show(self, done: int) -> None:
@@ -171,6 +171,7 @@ class EvolutionRecord:
             self._bar = None
 
 
-def _named(weights: Mapping[str, float]) -> str:
-    said: Sequence[str] = [f"{name} {weight:.4g}" for name, weight in weights.items()]
-    return f"; weights {', '.join(said)}" if said else ""
+def _log_weights(weights: Mapping[str, float]) -> None:
+    if weights:
+        named = (f"{name} {weight:.4g}" for name, weight in weights.items())
+        logger.info("its weights: %s", ", ".join(named))

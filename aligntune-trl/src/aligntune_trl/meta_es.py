@@ -158,6 +158,8 @@ class MetaESTrainer(RLTrainerBase):
             record.close()
             if workers is not None:
                 workers.close()
+            if not es.debug_mode:
+                shutil.rmtree(self.run.evolution / "candidates", ignore_errors=True)
         return best, record.best(best, last)
 
     def _candidate(self, iteration: int, number: int, vector: Vector) -> Candidate:
