@@ -50,7 +50,14 @@ def test_missing_weights_of_a_reward_end_the_run_before_the_policy_loads(
         create_rl_trainer(**settings, rewards=["length"]).setup()
 
 
-def test_a_run_learns_from_a_reward_model(settings: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "beside"),
+    [("grpo", False), ("ppo", False), ("ppo", True)],
+    ids=["grpo", "ppo", "ppo, and a reward function"],
+)
+def test_a_run_learns_from_a_reward_model(
+    settings: dict[str, Any], tmp_path: Path, algorithm: str, beside: bool
+) -> None:
     tokenizer = make_tokenizer()
     torch.manual_seed(0)
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "head_dim": 8}
@@ -59,11 +66,14 @@ def test_a_run_learns_from_a_reward_model(settings: dict[str, Any], tmp_path: Pa
     Qwen3ForSequenceClassification(config).save_pretrained(tmp_path / "judge")
     tokenizer.save_pretrained(tmp_path / "judge")
     judge = RewardModelReward(str(tmp_path / "judge"))
-    rewards = [{"type": "reward_model", "model_name": str(tmp_path / "judge"), "device": "cpu"}]
-    run = create_rl_trainer(**settings, rewards=rewards).train()
+    rewards: list[dict[str, Any]] = [{"type": "length", "weight": 0.5}] if beside else []
+    rewards += [{"type": "reward_model", "model_name": str(tmp_path / "judge"), "device": "cpu"}]
+    run = create_rl_trainer(**settings | {"algorithm": algorithm}, rewards=rewards).train()
     samples = [json.loads(line) for line in run.samples.read_text().splitlines()]
     assert len(samples) == 4
     for sample in samples:
         wanted = judge.compute(sample["completion"], sample["prompt"])
         assert sample["rewards"]["reward_model"] == pytest.approx(wanted, abs=1e-5)
-        assert sample["reward"] == pytest.approx(wanted, abs=1e-5)
+        total = wanted + 0.5 * sample["rewards"].get("length", 0.0)
+        assert sample["reward"] == pytest.approx(total, abs=1e-5)
+        assert ("length" in sample["rewards"]) == beside

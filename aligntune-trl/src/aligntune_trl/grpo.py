@@ -56,8 +56,6 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
     def prepare_data(self) -> None:
         super().prepare_data()
         assert self.data is not None
-        columns = self.data.rows.column_names
-        self.scorer = self.plan.scorer(columns, self.data.partial)
         for prepared in filter(None, (self.data, self.eval_data)):
             prepared.rows = with_short_prompts(
                 prepared.rows, self.tokenizer, self.length_limit, self.template_arguments
@@ -68,6 +66,8 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
                 f"{len(self.data.rows)} prompts are fewer than the {needed} that are completed at "
                 "once; lower `train.per_device_batch_size`, or bring more rows"
             )
+        # Last, because rewards load what they score with, and a run may train its reward model.
+        self.scorer = self.plan.scorer(self.data.rows.column_names, self.data.partial)
 
     def resumed_from(self, step: int) -> None:
         cycle = generation_cycle(self.config)
