@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from digits import digits_task
 
-ROLLOUT, ROLLOUTS = 32, 60
+ROLLOUT, ROLLOUTS = 32, 80
 
 TASK = digits_task(
     "neural_mirror_grpo",
