@@ -364,6 +364,8 @@ def test_what_is_to_be_trained_further_is_a_reward_model(folder: Path, tmp_path:
 
 def test_a_run_that_cannot_start_trains_no_reward_model(folder: Path, tmp_path: Path) -> None:
     source = {"source_type": "custom_trained", "training_config": settings(folder, tmp_path / "j")}
+    with pytest.raises(DataError, match="16 prompts are fewer than the 32"):
+        run_of(folder, tmp_path, source, batch_size=64, num_generations=2).setup()
     with pytest.raises(DataError, match="no_such_column"):
         run_of(
             folder,
