@@ -87,11 +87,11 @@ def test_unsloth_has_the_losses_of_plain_trl(folder: Path, adapter: bool) -> Non
         assert ours == pytest.approx(theirs, abs=1e-4, rel=1e-4)
 
 
-def test_a_run_through_unsloth_resumes_exactly(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
+def test_a_run_through_unsloth_resumes_exactly(folder: Path, tmp_path: Path, adapter: bool) -> None:
     def make(name: str, **more: Any) -> Any:
-        return create_rl_trainer(
-            **settings(folder, "unsloth", **more) | {"output_dir": str(tmp_path / name)}
-        )
+        given = settings(folder, "unsloth", adapter=adapter, **more)
+        return create_rl_trainer(**given | {"output_dir": str(tmp_path / name)})
 
     whole = logged(make("whole").train().metrics)
     make("parts", stop_after_steps=2).train()

@@ -41,7 +41,9 @@ class OnlinePairs(RolloutTrainer):
 
     def __init__(self, *, settings: TrainingConfig, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.model_accepts_loss_kwargs = False  # the same, as transformers before 5.20 asks
+        # The same, as transformers before 5.20 asks; TRL 1.14 sets the second, which forbids it.
+        self.model_accepts_loss_kwargs = False
+        self.compute_loss_func = None
         self.settings = settings
         self.beta = 0.0  # with `args.beta` TRL has loaded the reference; it is read here alone
         self._scores = torch.empty(0)

@@ -72,7 +72,9 @@ class PPOLoop(RolloutTrainer):
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
-        self.model_accepts_loss_kwargs = False  # the same, as transformers before 5.20 asks
+        # The same, as transformers before 5.20 asks; TRL 1.14 sets the second, which forbids it.
+        self.model_accepts_loss_kwargs = False
+        self.compute_loss_func = None
         self.settings = settings
         self.kl_coef: float = self.args.beta
         critic = value_model or ValueHead(self.model.config.get_text_config().hidden_size)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aligntune.errors import Problem
@@ -48,13 +50,9 @@ def _check_pairs(config: RunConfig) -> Iterable[Problem]:
         yield Problem("train.beta", "with 0 the loss does not depend on the policy")
 
 
-def _check_biases(config: RunConfig) -> Iterable[Problem]:
-    if config.model.peft_enabled and config.model.bias != "none":
-        message = (
-            f"{config.model.bias!r} trains biases of the model itself, which stay when the adapter "
-            "is switched off to give the reference"
-        )
-        yield Problem("model.bias", message, hint="use 'none'")
+def _check_adapter(config: RunConfig) -> Iterable[Problem]:
+    for problem in contradictions.check_adapter_reference(config, "beta"):
+        yield replace(problem, hint=problem.hint.partition(",")[0])  # there is always a reference
 
 
 def online_dpo_table(model: dict[str, Use]) -> ParameterTable:
@@ -63,8 +61,8 @@ def online_dpo_table(model: dict[str, Use]) -> ParameterTable:
     checks = (
         *checking.checks(LOSSES),
         _check_pairs,
-        _check_biases,
-        contradictions.check_reference,
+        _check_adapter,
+        partial(contradictions.check_reference, weight="beta"),
         batch.check_rollout,
         batch.check_eval_groups,
         batch.check_lengths,
