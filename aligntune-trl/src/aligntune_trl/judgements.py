@@ -63,7 +63,8 @@ class JudgementTrainer(trl.KTOTrainer):
 
         TRL's is of batches that hold both; an evaluation with one row in each has none of those.
         """
-        seen = self._metrics["train" if self.model.training else "eval"]
+        policy: Any = self.model
+        seen = self._metrics["train" if policy.training else "eval"]
         means = [_mean(seen.get(f"rewards/{kind}")) for kind in ("chosen", "rejected")]
         if means[0] is not None and means[1] is not None:
             seen["rewards/margins"] = [means[0] - means[1]]

@@ -73,7 +73,8 @@ class OnlinePairs(RolloutTrainer):
         """The scores, less for completions that do not end."""
         stops = torch.tensor(self.eos_token_ids, device=self._scores.device)
         stopped = (torch.isin(made["completion_ids"], stops) * made["completion_mask"]).any(dim=1)
-        return self._scores - self.settings.missing_eos_penalty * ~stopped
+        scores: Tensor = self._scores - self.settings.missing_eos_penalty * ~stopped
+        return scores
 
     def compute_loss(
         self,
@@ -97,7 +98,8 @@ class OnlinePairs(RolloutTrainer):
         self._log("logps/chosen", policy[:, 0])
         self._log("logps/rejected", policy[:, 1])
         self._log("kl_of_completion", ratios)
-        return loss.mean()
+        mean: Tensor = loss.mean()
+        return mean
 
     def _read(self, model: Any, batch: Batch) -> Tensor:
         """Log-probability of each completion, summed over its tokens: shape (pairs, 2)."""
@@ -113,7 +115,8 @@ class OnlinePairs(RolloutTrainer):
         )
         logprobs = out.logits[:, window].float().log_softmax(dim=-1)
         of_tokens = logprobs.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
-        return (of_tokens * mask).sum(dim=1).view(-1, 2)
+        summed: Tensor = (of_tokens * mask).sum(dim=1).view(-1, 2)
+        return summed
 
     @torch.no_grad()
     def _of_reference(self, batch: Batch) -> Tensor:

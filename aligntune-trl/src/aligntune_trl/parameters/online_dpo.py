@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aligntune.errors import Problem
-from aligntune.plan.parameters import Fixed, Ours, ParameterTable, Refused, To, Use
+from aligntune.plan.parameters import Check, Fixed, Ours, ParameterTable, Refused, To, Use
 from aligntune_trl import batch, checking, contradictions
 from aligntune_trl.machine import check_machine
 from aligntune_trl.parameters.grpo import GRPO_BENDS, grpo_uses
@@ -58,7 +58,7 @@ def _check_adapter(config: RunConfig) -> Iterable[Problem]:
 def online_dpo_table(model: dict[str, Use]) -> ParameterTable:
     """The table of online DPO, given the fields of the model section."""
     own = ("train.cliprange_high", "train.per_device_batch_size", "train.num_generations")
-    checks = (
+    checks: tuple[Check, ...] = (
         *checking.checks(LOSSES),
         _check_pairs,
         _check_adapter,
