@@ -105,6 +105,22 @@ def test_a_reward_model_has_the_losses_of_a_hand_written_script(
     assert by_step(lines) == [pytest.approx(line, abs=1e-6) for line in expected]
 
 
+@pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    folder: Path, tmp_path: Path, adapter: bool
+) -> None:
+    settings: dict[str, Any] = {"algorithm": "reward_modeling", "max_steps": 4, "save_interval": 2}
+    settings |= {"peft_enabled": adapter, **({"lora_rank": 4, **LORA} if adapter else {})}
+    whole = run_of(folder, tmp_path / "whole", "pairs.jsonl", **settings)
+    whole.train()
+    run_of(folder, tmp_path / "halved", "pairs.jsonl", **settings, stop_after_steps=2).train()
+    halved = run_of(folder, tmp_path / "halved", "pairs.jsonl", **settings)
+    halved.train(resume=True)
+    weights = whole.trainer.model.state_dict()
+    for name, tensor in halved.trainer.model.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+
+
 def test_a_run_trains_its_reward_model(folder: Path, tmp_path: Path) -> None:
     training = {
         "base_model_name": str(folder / "model"),
