@@ -18,8 +18,10 @@ COMPARED = ("loss", "grad_norm", "learning_rate", "eval_loss", "eval_accuracy", 
 ON_TRL = """
 import json, sys
 from aligntune import create_sft_trainer
-create_sft_trainer(**json.loads(sys.argv[1])).train()
+for settings in json.loads(sys.argv[1]):
+    create_sft_trainer(**settings).train()
 """
+CASES = [(task, adapter) for task in ("text", "token") for adapter in (False, True)]
 
 
 def text_rows(count: int) -> list[dict[str, Any]]:
@@ -38,15 +40,14 @@ def numbers(folder: str) -> list[dict[str, float]]:
     return [{name: line[name] for name in COMPARED if name in line} for line in lines]
 
 
-@pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
-@pytest.mark.parametrize("task", ["text", "token"])
-def test_the_numbers_are_those_of_trl(tmp_path: Path, task: str, adapter: bool) -> None:
-    rows = {"text": text_rows, "token": token_rows}[task](32)
-    settings: dict[str, Any] = {
-        "model_name": str(make_model(tmp_path / "model")),
-        "dataset_name": str(write_jsonl(tmp_path / "rows.jsonl", rows)),
+def settings(folder: Path, backend: str, task: str, adapter: bool) -> dict[str, Any]:
+    return {
+        "model_name": str(folder / "model"),
+        "dataset_name": str(folder / f"{task}.jsonl"),
         "task_type": f"{task}_classification",
         "num_labels": 3 if task == "token" else 2,
+        "backend": backend,
+        "output_dir": str(folder / f"{backend}-{task}-{adapter}"),
         "val_size": 8,
         "eval_interval": 2,
         "save_interval": 2,
@@ -61,18 +62,29 @@ def test_the_numbers_are_those_of_trl(tmp_path: Path, task: str, adapter: bool) 
         "loggers": "none",
         **(LORA if adapter else {}),
     }
-    found = {}
-    for backend in ("unsloth", "trl"):
-        found[backend] = str(tmp_path / backend)
-        given = settings | {"backend": backend, "output_dir": found[backend]}
-        if backend == "unsloth":
-            trainer = create_sft_trainer(**given)
-            trainer.train()
-            assert len(trainer.predict([["a", "b"]] if task == "token" else ["a"])) == 1
-        else:  # one process runs one backend
-            command = [sys.executable, "-c", ON_TRL, json.dumps(given)]
-            subprocess.run(command, check=True, capture_output=True, timeout=120)
-    ours, theirs = numbers(found["unsloth"]), numbers(found["trl"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, rows, and the runs on TRL, in a process of their own: one runs one backend."""
+    folder = tmp_path_factory.mktemp("classification")
+    make_model(folder / "model")
+    write_jsonl(folder / "text.jsonl", text_rows(32))
+    write_jsonl(folder / "token.jsonl", token_rows(32))
+    given = json.dumps([settings(folder, "trl", *case) for case in CASES])
+    command = [sys.executable, "-c", ON_TRL, given]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return folder
+
+
+@pytest.mark.parametrize(("task", "adapter"), CASES)
+def test_the_numbers_are_those_of_trl(folder: Path, task: str, adapter: bool) -> None:
+    given = settings(folder, "unsloth", task, adapter)
+    trainer = create_sft_trainer(**given)
+    trainer.train()
+    assert len(trainer.predict([["a", "b"]] if task == "token" else ["a"])) == 1
+    ours = numbers(given["output_dir"])
+    theirs = numbers(settings(folder, "trl", task, adapter)["output_dir"])
     assert len(theirs) > 4
     assert [list(step.values()) for step in ours] == [
         pytest.approx(list(step.values()), rel=1e-5) for step in theirs
