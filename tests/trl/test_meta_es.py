@@ -21,6 +21,8 @@ from aligntune.plan import make_plan
 from aligntune.run import RunDirectory
 from aligntune.scoring import Part, RewardBatch, as_reward
 from aligntune.testing import addition_rows, make_model, write_jsonl
+from aligntune_trl.evolution import Strategy
+from aligntune_trl.evolved import Evolved, strategy_of
 from aligntune_trl.fitness import fitness_of, fitness_part, score_each
 
 MARKS = """
@@ -229,6 +231,33 @@ def test_more_iterations_go_on_from_a_finished_run_and_train_anew_where_they_fin
     assert best["fitness"] == max(found.values())
 
 
+def test_a_run_ends_where_nothing_becomes_much_better(
+    whole: RunDirectory, folder: Path, tmp_path: Path
+) -> None:
+    """The candidates of two iterations are taken over, of which the second rose by 0.5."""
+    source = cut(whole, tmp_path / "risen", candidates=4)
+    risen = [{**r, "fitness": 0.5 * r["iteration"]} for r in lines(whole.candidates)]
+    source.candidates.write_text("".join(json.dumps(line) + "\n" for line in risen))
+    es = {"meta_iterations": 9, "patience": 1, "min_delta": 0.6, "resume": str(source.path)}
+    run = RunDirectory(tmp_path / "run")
+    resumed(folder, run, meta_es=es, resume=False)
+    assert len(lines(run.candidates)) == 4
+    assert [line["best"] for line in lines(run.iterations)] == [0.5, 1.0]
+
+
+def test_the_strategy_is_the_one_that_is_configured(folder: Path) -> None:
+    es = {
+        "sigma": 0.2,
+        "sigma_decay": 0.5,
+        "alpha": 0.3,
+        "mirror_coefficient": 0.25,
+        "fitness_shaping": "ranks",
+    }
+    given = settings(folder, meta_es=es, output_dir=str(folder / "never"))
+    found = strategy_of(create_rl_trainer(**given).config)
+    assert found == Strategy(3, 2, 0.2, 0.5, 0.3, 0.25, "ranks")
+
+
 def test_a_run_resumes_only_what_it_is_a_part_of(
     whole: RunDirectory, folder: Path, tmp_path: Path
 ) -> None:
@@ -305,8 +334,6 @@ def test_a_candidate_that_fails_is_marked_and_its_pair_does_not_count(
 
     # The step is that of the other pair alone.
     last = load_file(run.evolution / "best.safetensors")["last"].numpy()
-    from aligntune_trl.evolved import Evolved, strategy_of
-
     config = make_plan(_config(given, tmp_path)).config
     strategy, vector = strategy_of(config), Evolved.of(config).first(config)
     noise = strategy.noise(0, 3)[1]

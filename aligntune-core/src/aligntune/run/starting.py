@@ -32,6 +32,7 @@ _FREE = (
     "plugins.",
     "meta_es.meta_iterations",
     "meta_es.patience",
+    "meta_es.min_delta",
     "meta_es.debug_mode",
     "meta_es.num_workers",
     "meta_es.no_wandb",
