@@ -126,7 +126,7 @@ def test_a_step_has_the_loss_of_the_formula(
     """From prompts to the loss: what is sampled, scored, chosen and compared with the reference."""
     beta, penalty = 0.3, 5.0
     trainer = make(
-        beta=beta, loss_type=kind, missing_eos_penalty=penalty, peft_enabled=adapter, bias="none"
+        beta=beta, loss_type=kind, missing_eos_penalty=penalty, peft_enabled=adapter
     ).setup()
     generator = torch.Generator().manual_seed(1)
     model = trainer.model
@@ -221,7 +221,7 @@ def test_it_evaluates(make: Make, folder: Path) -> None:
         ({"scale_rewards": "none"}, "it belongs to"),
         ({"cliprange": 0.1}, "it belongs to"),
         ({"mask_truncated_completions": True}, "would leave no pair"),
-        ({"bias": "lora_only"}, "when the adapter is switched off"),
+        ({"bias": "lora_only"}, "stay when the adapter is switched off"),
         ({"max_seq_length": 64, "max_completion_length": 64}, "leave no room for a prompt"),
     ],
 )

@@ -68,6 +68,7 @@ ELSEWHERE: dict[str, str] = {
     "train.completion_only_loss": "trl/test_without_reference.py",
     "train.missing_eos_penalty": "trl/test_online_dpo.py",
     "train.data_seed": "trl/test_kto.py",
+    "train.ent_coef": "trl/test_ppo*.py",
     "train.max_completion_length": "trl/test_dpo.py",
     "train.temperature": "trl/test_dpo.py",
     "train.top_?": "trl/test_dpo.py",

@@ -29,6 +29,9 @@ def online_dpo_uses(model: dict[str, Use]) -> dict[str, Use]:
     for name in _OF_GROUPS:
         uses.pop(f"train.{name}")
     return uses | {
+        "model.bias": Fixed(
+            ("none",), "biases that train stay when the adapter is switched off for the reference"
+        ),
         "train.beta": To("beta", "GRPOConfig"),
         "train.loss_type": Ours("the loss of a pair: sigmoid (DPO), ipo or hinge"),
         "train.missing_eos_penalty": Ours("taken from the score of completions that do not end"),
