@@ -1,6 +1,7 @@
-"""Algorithms on groups of completions through Unsloth: plain TRL's numbers, with nothing patched.
+"""Algorithms on groups of completions through Unsloth: the numbers and settings of plain TRL.
 
-Unsloth has an implementation of its own of these losses, and changes settings that it is not told.
+On a CPU, Unsloth leaves these trainers to TRL. On a GPU it puts its own in their place, which
+change settings; importing `unsloth.models` does so here too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,16 @@ import json, sys
 from aligntune import create_rl_trainer
 for given in json.loads(sys.argv[1]):
     create_rl_trainer(**given).train()
+"""
+PATCHED = """
+import json, sys
+import unsloth, unsloth.models
+from aligntune import create_rl_trainer
+trainer = create_rl_trainer(**json.loads(sys.argv[1])).setup()
+names = ("loss_type", "scale_rewards", "epsilon_high", "mask_truncated_completions")
+kinds = [kind.__name__ for kind in type(trainer).__mro__]
+print("FOUND", json.dumps([kinds, [getattr(trainer.args, name) for name in names]]))
+print("SCALED BY", trainer.scale_rewards)
 """
 # Name -> the algorithm, and what it is told; each goes off-policy.
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -97,3 +108,19 @@ def test_unsloth_has_the_losses_of_plain_trl(
     assert expected[-1]["loss"] != pytest.approx(expected[0]["loss"], abs=1e-4)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4, rel=1e-4)
+
+
+def test_the_trainers_that_unsloth_has_on_a_gpu_keep_the_settings(folder: Path) -> None:
+    given = settings(folder, "unsloth", "loss dr_grpo")
+    done = subprocess.run(
+        [sys.executable, "-c", PATCHED, json.dumps(given)],
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FOUND")]
+    kinds, found = json.loads(line.removeprefix("FOUND"))
+    assert "UnslothGRPOTrainer" in kinds
+    assert found == ["dr_grpo", "group", 0.2, False]
+    assert "SCALED BY group" in done.stdout

@@ -86,10 +86,7 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
         return "sequence" if self.config.train.loss_type == "luspo" else "token"
 
     def own_arguments(self) -> dict[str, Any]:
-        """What the algorithm itself says, whatever rows the table has for it.
-
-        Unsloth turns `scale_rewards` and others into what it recommends where it is not told.
-        """
+        """What the algorithm itself says, whatever rows the table has for it."""
         train = self.config.train
         return {
             "loss_type": train.loss_type,
@@ -115,10 +112,13 @@ class GRPOTrainer(TRLTrainer, RLTrainerBase):
             "chat_template_kwargs": self.template_arguments,
             **self.own_arguments(),
         }
+        config = build_config(getattr(trl, self.owner), arguments)
+        for name, value in self.own_arguments().items():  # Unsloth changes some that it was told
+            setattr(config, name, value)
         trainer: Trainer = self.loop()(
             model=policy.model,
             reward_funcs=[self.scorer],
-            args=build_config(getattr(trl, self.owner), arguments),
+            args=config,
             train_dataset=self.data.rows,
             eval_dataset=None if self.eval_data is None else self.eval_data.rows,
             processing_class=policy.tokenizer,
