@@ -141,6 +141,14 @@ def test_resume_needs_a_complete_checkpoint(tmp_path: Path) -> None:
     assert RunDirectory.create(tmp_path, resume=True).last_checkpoint() == newest
 
 
+def test_candidates_of_meta_es_are_gone_on_with_and_overwritten(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path)
+    run.append_jsonl(run.candidates, {"iteration": 1, "candidate": 1, "fitness": 0.5})
+    assert RunDirectory.create(tmp_path, resume=True).candidates.exists()
+    RunDirectory.create(tmp_path, overwrite=True)
+    assert not run.evolution.exists()
+
+
 def test_overwrite_and_resume_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="exclude each other"):
         RunDirectory.create(tmp_path, overwrite=True, resume=True)

@@ -40,7 +40,6 @@ def run(cell: Cell) -> tuple[float, float]:
         dataset_name=str(cell.folder / "rows.jsonl"),
         eval_datasets=[str(cell.folder / "held.jsonl")],
         algorithm="meta_es",
-        max_steps=1,  # of the last run, which is no matter here
         batch_size=ROLLOUT,
         num_generations=8,
         per_device_eval_batch_size=128,

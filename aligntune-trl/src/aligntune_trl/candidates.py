@@ -176,10 +176,13 @@ def _empty_cache() -> None:
 
 @contextmanager
 def _quiet(*, unless: bool) -> Iterator[None]:
-    """Let the runs inside log nothing but warnings, unless every candidate is to be seen."""
+    """Let the runs inside log no more than errors, unless every candidate is to be seen.
+
+    What there is to warn of, the last run says once.
+    """
     before = logger.level
     if not unless:
-        logger.setLevel(max(logging.WARNING, before))
+        logger.setLevel(max(logging.ERROR, before))
     try:
         yield
     finally:
