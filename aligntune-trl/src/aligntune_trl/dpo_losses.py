@@ -111,7 +111,7 @@ def _unknown(names: list[str]) -> Iterable[Problem]:
     for name in names:
         if name == "kto":
             message = "'kto' learns from single completions that are good or bad, not from pairs"
-            hint = f"for pairs use one of {', '.join(LOSSES)}"
+            hint = f"set `algorithm: kto`, or for pairs one of {', '.join(LOSSES)}"
         else:
             message = f"{name!r} is no loss of DPO"
             hint = did_you_mean(name, LOSSES) or f"use one of {', '.join(LOSSES)}"
