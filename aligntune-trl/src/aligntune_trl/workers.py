@@ -7,6 +7,7 @@ candidate that it ran has failed, and another takes its place.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import pickle
@@ -74,7 +75,8 @@ class Workers:
             for worker in self._all:
                 if worker.candidate is None and todo:
                     worker.candidate = todo.pop(0)
-                    worker.pipe.send(worker.candidate)
+                    with contextlib.suppress(BrokenPipeError):  # it died; its end is read below
+                        worker.pipe.send(worker.candidate)
             busy = {worker.pipe: worker for worker in self._all if worker.candidate}
             for pipe in wait(list(busy)):
                 assert isinstance(pipe, Connection)
