@@ -48,7 +48,12 @@ OTHER: dict[str, Any] = {
     "train.lr_scheduler": "linear",
     "train.metric_for_best_model": "loss",
     "train.gradient_checkpointing_kwargs": {"use_reentrant": True},
-    "train.loss_type": {"sft": "dft", "grpo": "bnpo", "meta_es": "bnpo", "kto": "apo_zero_unpaired"},
+    "train.loss_type": {
+        "sft": "dft",
+        "grpo": "bnpo",
+        "meta_es": "bnpo",
+        "kto": "apo_zero_unpaired",
+    },
     "train.generation_kwargs": {"min_new_tokens": 1},
     "train.dataset_kwargs": {"skip_prepare_dataset": False},
     "train.f_divergence_type": "forward_kl",

@@ -10,7 +10,7 @@ from aligntune.config import load_config
 from aligntune.errors import ConfigError
 from aligntune.plan import Plan, make_plan
 from aligntune.plugins import Plugins, Switches
-from aligntune_trl.batch import prompt_limit
+from aligntune_trl.fields.batch import prompt_limit
 
 GRPO = {
     "algorithm": "grpo",

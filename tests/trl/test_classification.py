@@ -22,7 +22,7 @@ from transformers import (
 from aligntune import create_sft_trainer
 from aligntune.errors import AlignTuneError, ConfigError, DataError
 from aligntune.testing import make_model, write_jsonl
-from aligntune_trl.classification_loss import loss_function
+from aligntune_trl.classification.loss import loss_function
 
 STEPS = 4
 COMPARED = ("loss", "grad_norm", "learning_rate")

@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForSequenceClassification
 
-from aligntune_trl.classification_loss import classification_loss, loss_function
-from aligntune_trl.classification_metrics import entities, entity_f1, is_bio, label_metrics
-from aligntune_trl.token_classification import first_tokens
+from aligntune_trl.classification.loss import classification_loss, loss_function
+from aligntune_trl.classification.metrics import entities, entity_f1, is_bio, label_metrics
+from aligntune_trl.classification.tokens import first_tokens
 
 TEXTS = [[0.2, -1.3, 2.0], [1.5, 0.0, -0.4], [-0.7, 0.9, 0.1], [3.0, -2.0, 0.5]]
 LABELS = [2, 0, 2, 1]

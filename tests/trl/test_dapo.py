@@ -19,8 +19,8 @@ from trl.rewards import get_soft_overlong_punishment
 from aligntune import create_rl_trainer
 from aligntune.errors import ConfigError
 from aligntune.testing import addition_rows, make_model, write_jsonl
-from aligntune_trl.dapo_loop import prompt_at
-from aligntune_trl.overlong import overlong_punishment
+from aligntune_trl.dapo.loop import prompt_at
+from aligntune_trl.dapo.overlong import overlong_punishment
 
 GROUP, PROMPTS, LONGEST = 4, 3, 24
 

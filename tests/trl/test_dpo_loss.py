@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from aligntune import create_rl_trainer
 from aligntune.config import TrainingConfig
 from aligntune.testing import make_model, preference_rows, write_jsonl
-from aligntune_trl.dpo_losses import loss_names, weighed
+from aligntune_trl.dpo.loss import loss_names, weighed
 
 BETA = 0.3
 PAIRS = 6

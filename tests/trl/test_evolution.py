@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aligntune.errors import RunError
-from aligntune_trl.evolution import Best, Iteration, Outcome, Strategy, evolve
+from aligntune_trl.meta_es.evolution import Best, Iteration, Outcome, Strategy, evolve
 
 SIZE = 3
 

@@ -23,8 +23,8 @@ from aligntune.errors import ConfigError
 from aligntune.hardware import Hardware
 from aligntune.plan import make_plan
 from aligntune.testing import addition_rows, make_model, preference_rows, write_jsonl
-from aligntune_trl.loraplus import learn_faster
-from aligntune_trl.pissa import starting_factors
+from aligntune_trl.lora.pissa import starting_factors
+from aligntune_trl.lora.plus import learn_faster
 
 RATE = 1e-2
 RATIO = 16.0

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from aligntune import create_sft_trainer
 from aligntune.errors import ConfigError, RunError
 from aligntune.testing import addition_rows, make_model, write_jsonl
-from aligntune_trl.merge import merge
+from aligntune_trl.lora.merge import merge
 from aligntune_trl.plugin import aligntune_cli_commands
 
 TOKENS = torch.arange(20, 44).reshape(2, 12)

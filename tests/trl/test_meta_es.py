@@ -21,9 +21,9 @@ from aligntune.plan import make_plan
 from aligntune.run import RunDirectory
 from aligntune.scoring import Part, RewardBatch, as_reward
 from aligntune.testing import addition_rows, make_model, write_jsonl
-from aligntune_trl.evolution import Strategy
-from aligntune_trl.evolved import Evolved, strategy_of
-from aligntune_trl.fitness import fitness_of, fitness_part, score_each
+from aligntune_trl.meta_es.evolution import Strategy
+from aligntune_trl.meta_es.evolved import Evolved, strategy_of
+from aligntune_trl.meta_es.fitness import fitness_of, fitness_part, score_each
 
 MARKS = """
 import os, pathlib
@@ -527,7 +527,7 @@ def test_the_plan_shows_the_runs_inside(folder: Path) -> None:
 
 
 def test_a_mirror_map_evolves(folder: Path, tmp_path: Path) -> None:
-    from aligntune_trl.mirror_map import MirrorMap
+    from aligntune_trl.neural_mirror_grpo.mirror_map import MirrorMap
 
     es = {"meta_iterations": 1, "T": 1, "debug_mode": True, "init_scale": 0.3}
     given = settings(folder, rewards=REWARDS[:1], mirror_coef=1.0, meta_es=es)

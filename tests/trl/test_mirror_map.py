@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from aligntune.errors import ConfigError
-from aligntune_trl import mirror_map
-from aligntune_trl.mirror_map import SIZE, MirrorMap
+from aligntune_trl.neural_mirror_grpo import mirror_map
+from aligntune_trl.neural_mirror_grpo.mirror_map import SIZE, MirrorMap
 
 BLOCKS, EACH = 6, 21
 SHIFT = Decimal("1e-3")

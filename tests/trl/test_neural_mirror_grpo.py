@@ -20,7 +20,7 @@ from transformers import set_seed
 from aligntune import create_rl_trainer
 from aligntune.errors import ConfigError, RunError
 from aligntune.testing import addition_rows, make_model, write_jsonl
-from aligntune_trl.mirror_map import MirrorMap
+from aligntune_trl.neural_mirror_grpo.mirror_map import MirrorMap
 
 Logs = list[dict[str, Any]]
 LORA: dict[str, Any] = {

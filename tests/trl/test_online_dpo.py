@@ -17,7 +17,7 @@ from aligntune.config import load_config
 from aligntune.errors import ConfigError, DataError
 from aligntune.plan import make_plan
 from aligntune.testing import addition_rows, make_model, write_jsonl
-from aligntune_trl.online_dpo_loss import choose, pair_loss
+from aligntune_trl.online_dpo.loss import choose, pair_loss
 
 Make = Callable[..., Any]
 STEPS = 4

@@ -37,7 +37,7 @@ from aligntune.run import RunDirectory
 from aligntune.testing import Hub, addition_rows, make_model, write_jsonl
 from aligntune_trl.arguments import trainer_arguments
 from aligntune_trl.backend import load_kwargs, load_tokenizer, start
-from aligntune_trl.batch import prompt_limit
+from aligntune_trl.fields.batch import prompt_limit
 
 TESTS = Path(__file__).parents[1]
 TOKEN = "hf_" + "a" * 34

@@ -46,8 +46,8 @@ from aligntune.plan.parameters import Refused, To
 from aligntune.plan.resolved import resolved_values
 from aligntune.plugins import Plugins, Switches
 from aligntune_trl.arguments import _RENAMED, argument_values, build_config
-from aligntune_trl.machine import check_machine
-from aligntune_trl.names import (
+from aligntune_trl.fields.machine import check_machine
+from aligntune_trl.fields.names import (
     _READERS,
     GENERATION,
     LOGGERS,

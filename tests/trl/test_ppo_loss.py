@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from aligntune_trl import ppo_loss
+from aligntune_trl.ppo import loss as ppo_loss
 
 LENGTHS = [4, 1, 3, 0]  # tokens of each completion; the last one is masked altogether
 LONGEST = max(LENGTHS)

@@ -18,8 +18,8 @@ from aligntune import RewardBatch, create_rl_trainer
 from aligntune.errors import ConfigError, DataError
 from aligntune.testing import make_model, preference_rows, write_jsonl
 from aligntune_rewards import RewardModelReward
-from aligntune_trl.merge import merge
-from aligntune_trl.reward_modeling import RewardModelTrainer
+from aligntune_trl.lora.merge import merge
+from aligntune_trl.reward_modeling.trainer import RewardModelTrainer
 
 STEPS = 4
 COMPARED = ("loss", "grad_norm", "learning_rate", "accuracy", "margin", "mean_reward", "num_tokens")

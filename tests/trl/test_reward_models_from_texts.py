@@ -19,8 +19,8 @@ from aligntune.cli.main import app
 from aligntune.errors import ConfigError, DataError, RewardError
 from aligntune.testing import addition_rows, make_model, write_jsonl
 from aligntune_rewards import RewardModelReward
-from aligntune_trl.correlation import ranks, spearman
-from aligntune_trl.reward_texts import held_out, standardised
+from aligntune_trl.reward_modeling.correlation import ranks, spearman
+from aligntune_trl.reward_modeling.texts import held_out, standardised
 
 REWARDS = """
 def share(text):

@@ -30,7 +30,7 @@ from aligntune.testing import (
     preference_rows,
     write_jsonl,
 )
-from aligntune_trl.merge import merge
+from aligntune_trl.lora.merge import merge
 
 LORA: dict[str, Any] = {"lora_alpha": 8, "lora_dropout": 0.0, "target_modules": ["q_proj"]}
 TOKENS = torch.arange(20, 44).reshape(2, 12)

@@ -34,8 +34,8 @@ from aligntune.plan import make_plan
 from aligntune.plan.parameters import To
 from aligntune.plugins import Plugins, Switches
 from aligntune_trl.arguments import _RENAMED, argument_values
-from aligntune_trl.machine import check_machine
-from aligntune_trl.names import GENERATION, LOGGERS, OPTIMIZERS, SCHEDULERS
+from aligntune_trl.fields.machine import check_machine
+from aligntune_trl.fields.names import GENERATION, LOGGERS, OPTIMIZERS, SCHEDULERS
 from aligntune_unsloth.plugin import RUNS
 
 TABLES = {algorithm: table_of(algorithm, "aligntune_unsloth") for algorithm in RUNS}

@@ -28,12 +28,12 @@ from aligntune.run import RunDirectory
 from aligntune.run.recorded import recorded
 from aligntune.run.starting import refuse_another_run, refuse_inputs_inside
 from aligntune_trl import hub
-from aligntune_trl.adapters import LABELS
 from aligntune_trl.arguments import check_arguments, trainer_arguments
 from aligntune_trl.backend import Head, Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
 from aligntune_trl.callbacks import ProgressCallback, write_samples
-from aligntune_trl.lora import is_pissa
+from aligntune_trl.lora.adapters import LABELS
+from aligntune_trl.lora.checks import is_pissa
 from aligntune_trl.run_callbacks import run_callbacks
 from aligntune_trl.sampling import prompts_of
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from aligntune.evaluation import Metric
     from aligntune.plan import Plan
     from aligntune.preview import Preview
-    from aligntune_trl.preview_rows import Seen
+    from aligntune_trl.preview.rows import Seen
 
 __all__ = ["TRLTrainer"]
 
@@ -163,11 +163,11 @@ class TRLTrainer(TrainerBase):
         """What neither TRL nor peft does with an adapter by itself."""
         model = self.config.model
         if model.peft_enabled and is_pissa(model.init_lora_weights):
-            from aligntune_trl.pissa import remember
+            from aligntune_trl.lora.pissa import remember
 
             self.pissa_start = remember(trainer)
         if model.peft_enabled and model.loraplus_lr_ratio is not None:
-            from aligntune_trl.loraplus import use_loraplus
+            from aligntune_trl.lora.plus import use_loraplus
 
             use_loraplus(trainer, model.loraplus_lr_ratio)
 
@@ -353,13 +353,13 @@ class TRLTrainer(TrainerBase):
 
     def rows_seen(self, rows: Dataset) -> list[Seen]:
         """Rows as the trainer would train on them, for `preview`."""
-        from aligntune_trl.preview_rows import rows_seen
+        from aligntune_trl.preview.rows import rows_seen
 
         return rows_seen(self, rows)
 
     def preview(self, rows: int = 3, lengths: int = 1000) -> Preview:
         """Rows as read, normalised, rendered and as tokens, before any weight loads."""
-        from aligntune_trl.preview import make_preview
+        from aligntune_trl.preview.page import make_preview
 
         with library_bars(shown=False):
             return make_preview(self, rows, lengths)
@@ -373,7 +373,7 @@ class TRLTrainer(TrainerBase):
         if self.config.model.peft_enabled and self.head.names:  # an adapter says nothing of them
             (target / LABELS).write_text(json.dumps(self.head.names), encoding="utf-8")
         if self.pissa_start is not None:
-            from aligntune_trl.pissa import on_original
+            from aligntune_trl.lora.pissa import on_original
 
             on_original(target, self.pissa_start)
         return str(target)

@@ -34,7 +34,7 @@ def merge_command(
     """Merge a LoRA adapter into its base: a whole model, with its tokenizer."""
     from transformers.utils import logging
 
-    from aligntune_trl.merge import merge
+    from aligntune_trl.lora.merge import merge
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():  # what libraries will rename is no news to a user

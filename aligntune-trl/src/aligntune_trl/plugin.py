@@ -30,7 +30,7 @@ class Algorithm:
 ALGORITHMS = (
     Algorithm(
         "sft",
-        "aligntune_trl.sft:SFTTrainer",
+        "aligntune_trl.sft.trainer:SFTTrainer",
         {
             "summary": "supervised fine-tuning on prompts with completions, chats or text",
             "kind": "sft",
@@ -44,7 +44,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "text_classification",
-        "aligntune_trl.text_classification:TextClassificationTrainer",
+        "aligntune_trl.classification.text:TextClassificationTrainer",
         {
             "summary": "supervised fine-tuning of a classifier of texts",
             "kind": "sft",
@@ -54,7 +54,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "token_classification",
-        "aligntune_trl.token_classification:TokenClassificationTrainer",
+        "aligntune_trl.classification.tokens:TokenClassificationTrainer",
         {
             "summary": "supervised fine-tuning of a classifier of the words of a text",
             "kind": "sft",
@@ -64,7 +64,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "dpo",
-        "aligntune_trl.dpo:DPOTrainer",
+        "aligntune_trl.dpo.trainer:DPOTrainer",
         {
             "summary": "direct preference optimization on pairs of completions",
             "kind": "rl",
@@ -75,7 +75,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "kto",
-        "aligntune_trl.kto:KTOTrainer",
+        "aligntune_trl.kto.trainer:KTOTrainer",
         {
             "summary": "Kahneman-Tversky optimization on single completions, judged good or bad",
             "kind": "rl",
@@ -88,7 +88,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "orpo",
-        "aligntune_trl.orpo:ORPOTrainer",
+        "aligntune_trl.orpo.trainer:ORPOTrainer",
         {
             "summary": "odds ratio preference optimization on pairs, without a reference",
             "kind": "rl",
@@ -99,7 +99,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "simpo",
-        "aligntune_trl.simpo:SimPOTrainer",
+        "aligntune_trl.simpo.trainer:SimPOTrainer",
         {
             "summary": "simple preference optimization on pairs, without a reference",
             "kind": "rl",
@@ -111,7 +111,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "online_dpo",
-        "aligntune_trl.online_dpo:OnlineDPOTrainer",
+        "aligntune_trl.online_dpo.trainer:OnlineDPOTrainer",
         {
             "summary": "DPO on pairs that the policy makes itself, preferred by rewards",
             "kind": "rl",
@@ -128,19 +128,19 @@ ALGORITHMS = (
     ),
     Algorithm(
         "reward_modeling",
-        "aligntune_trl.reward_modeling:RewardModelTrainer",
+        "aligntune_trl.reward_modeling.trainer:RewardModelTrainer",
         {
             "summary": "a reward model from pairs of completions (Bradley-Terry)",
             "kind": "rl",
             "data": "preference",
             "paper": "Bradley-Terry (Ouyang et al. 2022, arXiv 2203.02155)",
             "aliases": ("reward_model", "rm"),
-            "from_scores": "aligntune_trl.reward_texts:fit",
+            "from_scores": "aligntune_trl.reward_modeling.texts:fit",
         },
     ),
     Algorithm(
         "grpo",
-        "aligntune_trl.grpo:GRPOTrainer",
+        "aligntune_trl.grpo.trainer:GRPOTrainer",
         {
             "summary": "group relative policy optimization from reward functions",
             "kind": "rl",
@@ -153,7 +153,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "gspo",
-        "aligntune_trl.gspo:GSPOTrainer",
+        "aligntune_trl.gspo.trainer:GSPOTrainer",
         {
             "summary": "group sequence policy optimization: GRPO with the ratio of a completion",
             "kind": "rl",
@@ -170,7 +170,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "dr_grpo",
-        "aligntune_trl.grpo:GRPOTrainer",
+        "aligntune_trl.grpo.trainer:GRPOTrainer",
         {
             "summary": "GRPO done right: without its biases of length and of difficulty",
             "kind": "rl",
@@ -187,7 +187,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "rloo",
-        "aligntune_trl.rloo:RLOOTrainer",
+        "aligntune_trl.rloo.trainer:RLOOTrainer",
         {
             "summary": "REINFORCE with the mean of the other completions as a baseline",
             "kind": "rl",
@@ -199,7 +199,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "dapo",
-        "aligntune_trl.dapo:DAPOTrainer",
+        "aligntune_trl.dapo.trainer:DAPOTrainer",
         {
             "summary": "GRPO with decoupled clipping and dynamic sampling",
             "kind": "rl",
@@ -217,7 +217,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "neural_mirror_grpo",
-        "aligntune_trl.neural_mirror_grpo:NeuralMirrorGRPOTrainer",
+        "aligntune_trl.neural_mirror_grpo.trainer:NeuralMirrorGRPOTrainer",
         {
             "summary": "Dr. GRPO with the Bregman divergence of a neural mirror map",
             "kind": "rl",
@@ -234,7 +234,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "ppo",
-        "aligntune_trl.ppo:PPOTrainer",
+        "aligntune_trl.ppo.trainer:PPOTrainer",
         {
             "summary": "proximal policy optimization from rewards, with a critic",
             "kind": "rl",
@@ -246,7 +246,7 @@ ALGORITHMS = (
     ),
     Algorithm(
         "meta_es",
-        "aligntune_trl.meta_es:MetaESTrainer",
+        "aligntune_trl.meta_es.trainer:MetaESTrainer",
         {
             "summary": "an evolution strategy over reward weights or a mirror map, around runs",
             "kind": "rl",

@@ -5,7 +5,7 @@
 | `language-modelling` | `messages`, or `prompt` and `completion`, or `text` |
 | `prompt` | `prompt`; every other column reaches the rewards |
 | `preference` | `prompt`, `chosen`, `rejected` |
-| `unpaired-preference` | `prompt`, `completion`, `label` (bool); or `prompt`, `chosen`, `rejected` |
+| `unpaired-preference` | `prompt`, `completion`, `label` (bool); or as `preference` |
 | `text-classification` | `text`, `label` (a class's number, or its name) |
 | `token-classification` | `tokens`, `tags`, which are of one length (numbers, or names) |
 

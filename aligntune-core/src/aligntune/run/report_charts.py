@@ -82,9 +82,7 @@ def evolution_charts(data: RunData) -> list[Chart]:
     shown |= {"fittest candidate": "highest", "least fit candidate": "lowest"}
     fitness = {name: _by_iteration(lines, key) for name, key in shown.items()}
     found = [_of_iterations("Fitness", "of the candidates of each iteration", fitness)]
-    evolved = [
-        {"iteration": line["iteration"], **(line.get("parameters") or {})} for line in lines
-    ]
+    evolved = [{"iteration": line["iteration"], **(line.get("parameters") or {})} for line in lines]
     names = list(dict.fromkeys(name for line in evolved for name in line if name != "iteration"))
     if names:
         weights = {name: _by_iteration(evolved, name) for name in names}

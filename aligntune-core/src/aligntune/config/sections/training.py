@@ -235,7 +235,7 @@ class TrainingConfig(Section):
     precompute_ref_batch_size: int | None = setting(None, ge=1)
     """DPO: rows per forward pass then; unset, `per_device_batch_size`."""
     center_rewards_coefficient: float | None = setting(None, ge=0)
-    """Reward models: weight of (r(chosen) + r(rejected))^2, which holds rewards around 0; unset, 0."""
+    """Reward models: weight of (r(chosen) + r(rejected))^2, which holds them around 0; unset, 0."""
     label_pad_token_id: int = setting(-100)
     """Label of tokens that are not trained on; it is -100."""
     max_target_length: int | None = setting(None, ge=1)

@@ -1,0 +1,1 @@
+"""Text and token classification, which are SFT with labels."""

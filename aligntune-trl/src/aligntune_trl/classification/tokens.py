@@ -1,0 +1,118 @@
+"""Token classification: one tag for each word.
+
+A row's words are put together with spaces between them, so that a tokenizer sees the text that its
+model was trained on. The first token of a word has the word's tag; its other tokens, and spaces and
+special tokens, have none (-100).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aligntune.errors import ConfigError
+from aligntune_trl.classification.labels import Labels
+from aligntune_trl.classification.loss import IGNORED
+from aligntune_trl.classification.metrics import entity_f1, is_bio, label_metrics
+from aligntune_trl.classification.trainer import (
+    ClassificationTrainer,
+    RowEncoder,
+    refuse_generation,
+)
+
+__all__ = ["TokenClassificationTrainer", "first_tokens"]
+
+
+def first_tokens(words: Sequence[str], offsets: Sequence[tuple[int, int]]) -> list[int | None]:
+    """For each token, the word that it is the first token of; None for any other.
+
+    Args:
+        words: which stand in the text with one space between them.
+        offsets: of each token, its first character and the one behind its last; a special token
+            has none, so both are 0.
+    """
+    text = " ".join(words)
+    owner = [number for number, word in enumerate(words) for _ in range(len(word) + 1)]
+    seen: set[int] = set()
+    found: list[int | None] = []
+    for first, behind in offsets:
+        inside = text[first:behind]
+        at = first + len(inside) - len(inside.lstrip())  # some tokens begin with the space before
+        word = owner[at] if at < behind else None
+        found.append(None if word in seen else word)
+        if word is not None:
+            seen.add(word)
+    return found
+
+
+class TagEncoder(RowEncoder):
+    """The tokens of the words in `tokens`, and the number of each tag at its word's first token."""
+
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        found, places = self.placed(row["tokens"])
+        if self.labels is None:
+            return found
+        tags = [self.labels.number(tag) for tag in row["tags"]]
+        labels = [IGNORED if word is None else tags[word] for word in places]
+        return found | {"labels": labels}
+
+    def placed(self, words: Sequence[str]) -> tuple[dict[str, Any], list[int | None]]:
+        """The tokens, and for each the word that it is the first token of."""
+        found = self.tokens(" ".join(words), return_offsets_mapping=True)
+        return found, first_tokens(words, found.pop("offset_mapping"))
+
+
+class TokenClassificationTrainer(ClassificationTrainer):
+    """Trains a model for token classification: mean cross entropy of the tags of words."""
+
+    task = "TOKEN_CLS"
+    column = "tags"
+
+    def encoder(self, labels: Labels | None) -> TagEncoder:
+        if not self.tokenizer.is_fast:
+            name = type(self.tokenizer).__name__
+            raise ConfigError(f"{name} does not say which characters a token stands for; "
+                              "token classification needs a fast tokenizer")  # fmt: skip
+        return TagEncoder(self.tokenizer, self._limit, labels)
+
+    def collator(self) -> Any:
+        from transformers import DataCollatorForTokenClassification
+
+        multiple = self.config.train.pad_to_multiple_of
+        return DataCollatorForTokenClassification(self.tokenizer, pad_to_multiple_of=multiple)
+
+    def metrics(self, predicted: Any, labels: Any) -> dict[str, float]:
+        kept = [
+            [(p, y) for p, y in zip(some, given, strict=True) if y != IGNORED]
+            for some, given in zip(predicted.tolist(), labels.tolist(), strict=True)
+        ]
+        pairs = [pair for row in kept for pair in row]
+        found = label_metrics([p for p, _ in pairs], [y for _, y in pairs])
+        names = self.labels.names
+        if not is_bio(names):
+            return found
+        said = [[names[p] for p, _ in row] for row in kept]
+        entities = entity_f1(said, [[names[y] for _, y in row] for row in kept])
+        return found if entities is None else found | {"entity_f1": entities}
+
+    def predict(self, prompts: Sequence[Any], **generation: Any) -> list[Any]:
+        """For each list of words, the likeliest tags; None for words that no token begins.
+
+        Those are words that are cut, and words that the tokenizer reads nothing of.
+        """
+        refuse_generation(generation)
+        if any(isinstance(words, str) for words in (prompts, *prompts)):
+            raise ConfigError("predict takes lists of words, such as [['EU', 'rejects']]")
+        self.setup()
+        encode = self.encoder(None)
+        placed = [encode.placed(words) for words in prompts]
+        found = self.likeliest([row for row, _ in placed])
+        return [
+            list(self._tags(len(words), places, numbers))
+            for words, (_, places), numbers in zip(prompts, placed, found, strict=True)
+        ]
+
+    def _tags(self, count: int, places: Sequence[int | None], numbers: Any) -> Iterator[str | None]:
+        at = {word: numbers[place] for place, word in enumerate(places) if word is not None}
+        for word in range(count):
+            yield self.name_of(at[word]) if word in at else None

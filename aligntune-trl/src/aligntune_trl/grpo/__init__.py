@@ -1,0 +1,1 @@
+"""Group relative policy optimization, and what its family is made of."""

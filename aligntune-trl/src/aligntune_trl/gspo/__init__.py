@@ -1,0 +1,1 @@
+"""Group sequence policy optimization."""

@@ -1,0 +1,1 @@
+"""LoRA adapters: their settings, their relatives, and merging them."""

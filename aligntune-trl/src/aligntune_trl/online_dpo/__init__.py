@@ -1,0 +1,1 @@
+"""Online direct preference optimization."""

@@ -1,0 +1,1 @@
+"""What `aligntune preview` shows of a run."""
