@@ -1,9 +1,9 @@
 """Where every configuration field goes, for each algorithm on TRL. Imports neither torch nor TRL.
 
-An algorithm has a module of its own, which makes its table from four things: what core itself uses
-(`aligntune.plan.parameters.CORE_USES`), what every trainer takes (`training`), what the backend
-does with the model section (`model`), and its own rows. A field that it has no row for, and that
-others use, is refused by their names (`belongs`).
+The package of an algorithm makes its table from four things: what core itself uses
+(`aligntune.plan.parameters.CORE_USES`), what every trainer takes (`fields.training`), what the
+backend does with the model section (`fields.model`), and its own rows. A field that it has no row
+for, and that others use, is refused by their names (`fields.belongs`).
 
 The table of an algorithm is an attribute in capitals: `aligntune_trl.parameters:DR_GRPO`.
 """
