@@ -55,6 +55,7 @@ IN_YAML = [
     ("reward_functions: length", "FILE:3:1: reward_functions: expected a list of reward names"),
     ("reward_functions: [a, b]\nreward_function_weights: [1]", "1 weights for 2 reward functions"),
     ("reward_functions: [a]\nreward_function_weights: 2", "expected a list of numbers"),
+    ("reward_function_weights: [1]", "there are no `reward_functions` that they are for"),
     ("learning_rate: 1\nlearning_rate: 2", "FILE:4:1: learning_rate: the key stands here a second"),
     ("train:\n  seed: 1\n  seed: 1", "the first is in line 4"),
     ("batch_size: 2\nper_device_train_batch_size: 4", "'batch_size' and 'per_device_train_batch_"),

@@ -155,6 +155,10 @@ def _reward_names(data: Mapping[str, Any], where: Origin, found: list[Setting]) 
     names, weights = data.get(functions), data.get(numbers)
     if names is None and weights is None:
         return
+    if names is None:
+        hint = f"set `{functions}`, or the weights in `rewards`"
+        found.append(_wrong(numbers, f"there are no `{functions}` that they are for", where, hint))
+        return
     if not isinstance(names, (list, tuple)):
         found.append(_wrong(functions, "expected a list of reward names", where))
         return
