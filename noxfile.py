@@ -81,9 +81,12 @@ combinations = nox.parametrize("names", [nox.param(c, id="-".join(c)) for c in C
 
 
 def install(session: nox.Session, *packages: str, editable: tuple[str, ...] = ()) -> None:
-    """Install everything a session needs in one call of pip."""
+    """Install everything a session needs in one call of pip.
+
+    Python compiles what is imported; to compile all of torch takes longer than most sessions.
+    """
     editables = [argument for folder in editable for argument in ("-e", folder)]
-    session.install("-c", CONSTRAINTS, *editables, *packages)
+    session.install("--no-compile", "-c", CONSTRAINTS, *editables, *packages)
 
 
 def unsloth_environment(session: nox.Session, editable: tuple[str, ...]) -> None:
@@ -94,9 +97,9 @@ def unsloth_environment(session: nox.Session, editable: tuple[str, ...]) -> None
     the pinned certifi and without torchvision. Hence the complete list of what it needs, and then
     `--no-deps`.
     """
-    session.install("-r", CONSTRAINTS_UNSLOTH)
+    session.install("--no-compile", "-r", CONSTRAINTS_UNSLOTH)
     editables = [argument for folder in editable for argument in ("-e", folder)]
-    session.install("--no-deps", "unsloth==2026.10.9", "unsloth_zoo==2026.10.9", *editables)
+    session.install("--no-compile", "--no-deps", "unsloth==2026.10.9", "unsloth_zoo==2026.10.9", *editables)
 
 
 def run_suite(session: nox.Session, suite: str, selection: str, ok: tuple[int, ...] = (0,)) -> None:
