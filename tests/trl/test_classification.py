@@ -408,6 +408,20 @@ def test_class_labels_keep_their_order_and_numbers_their_values(make: Any) -> No
     ]
 
 
+def test_labels_to_evaluate_on_go_by_their_names(make: Any) -> None:
+    """Whatever order their own `ClassLabel` has."""
+
+    def rows(*names: str) -> Dataset:
+        features = Features({"text": Value("string"), "label": ClassLabel(names=list(names))})
+        said = [{"text": "a", "label": "pos"}, {"text": "b", "label": "neg"}]
+        return Dataset.from_list(said, features=features)
+
+    for first in (rows("pos", "neg"), named(["neg", "pos"])):
+        trainer = make("text", dataset_name=first, eval_datasets=[{"name": rows("neg", "pos")}])
+        names = trainer.setup().model.config.id2label
+        assert [names[n] for n in trainer.eval_rows["labels"]] == ["pos", "neg"]
+
+
 def test_unicode_is_read_and_rows_without_text_are_left_out(make: Any, tmp_path: Path) -> None:
     rows = [
         {"text": "naïve 😀 \u202eabc", "label": "ü"},
@@ -453,6 +467,22 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"eval_datasets": [{"name": named(["even", "neither"])}]},
         "row 1 of the rows to evaluate on: the label is 'neither', and the labels are: even, odd",
     ),
+    (
+        "text",
+        {"eval_datasets": [{"name": named([0, 1])}]},
+        "row 0 of the rows to evaluate on: the label is 0, and the labels are: even, odd",
+    ),
+    (
+        "text",
+        {"dataset_name": named([0, 1]), "eval_datasets": [{"name": named(["even"])}]},
+        "the label is 'even', and the rows to train on have numbers",
+    ),
+    (
+        "text",
+        {"dataset_name": named(["even", "even"])},
+        "'even' is the only label in the rows to train on, so there is nothing to tell apart",
+    ),
+    ("text", {"dataset_name": named([1, -1]), "num_labels": 2}, "1 is the only label"),
     ("text", {"label_column": "stars"}, "stars"),
     ("text", {"task_type": "token_classification"}, "tokens"),
     ("text", {"max_seq_length": 4096}, "4096, and the model reads 512 tokens"),

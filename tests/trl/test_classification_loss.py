@@ -50,6 +50,15 @@ def test_tokens_without_a_label_are_left_out_of_sum_and_count(smoothing: float) 
     assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_step_without_a_label_learns_nothing() -> None:
+    logits = tensor(TEXTS).requires_grad_()
+    for count in (0, torch.tensor(0)):
+        loss = classification_loss(logits, torch.full((4,), -100), count)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.item() == 0
+        assert gradient.abs().max() == 0
+
+
 def test_passes_of_one_step_add_up_to_the_mean_over_all_their_labels() -> None:
     logits, labels = tensor(TEXTS), tensor(LABELS)
     whole = classification_loss(logits, labels, 4)

@@ -11,7 +11,7 @@ The model's configuration records the outcome (`id2label`, `label2id`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import ConfigError, DataError, Problem
@@ -40,18 +40,24 @@ class Labels:
     names: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
 
+    def read_from(self, rows: Dataset, column: str) -> Labels:
+        """The same labels for other rows, whose `ClassLabel` may have its own order, or be none."""
+        return replace(self, given=_class_names(rows.features[column]))
+
     def number(self, label: int | str) -> int:
         """The number of a label of the data.
 
         Raises:
             DataError: if it is none of the labels; says what is known.
         """
-        if self.given and isinstance(label, int) and 0 <= label < len(self.given):
+        if isinstance(label, int) and 0 <= label < len(self.given):
             label = self.given[label]
-        if isinstance(label, str):
-            if label in self.names:
+        if self.names:
+            if isinstance(label, str) and label in self.names:
                 return self.names.index(label)
             raise DataError(f"the label is {label!r}, and the labels are: {_listed(self.names)}")
+        if isinstance(label, str):
+            raise DataError(f"the label is {label!r}, and the rows to train on have numbers")
         if not 0 <= label < self.count:
             raise DataError(
                 f"the label is {label}, and `{_PATH}: {self.count}` allows 0 to {self.count - 1}"
@@ -73,9 +79,17 @@ def find_labels(
 
     Raises:
         ConfigError: if `num_labels` is not set, is no number of labels, or not that of the names.
+        DataError: if there is one label alone.
     """
     given = _class_names(rows.features[column])
     found = set(_each(rows[column]))
+    if len(found) < 2:
+        only = next(iter(found))
+        shown = given[only] if given and isinstance(only, int) else only
+        raise DataError(
+            f"{shown!r} is the only label in the rows to train on, so there is nothing to tell "
+            "apart; bring rows with others"
+        )
     texts = {label for label in found if isinstance(label, str)}
     names = given or tuple(sorted(texts))
     there = len(names) if names else max(label for label in found if isinstance(label, int)) + 1

@@ -52,7 +52,7 @@ def classification_loss(
         reduction="sum",
         label_smoothing=smoothing,
     )
-    return total / count
+    return total / max(count, 1)  # a sum over no label is 0, too
 
 
 def loss_function(smoothing: float) -> Callable[..., Tensor]:

@@ -130,7 +130,7 @@ class ClassificationTrainer(TRLTrainer, SFTTrainerBase):
         self.tokenizer.truncation_side = _CUT_SIDE[self.config.train.truncation_mode]
 
     def _encoded(self, rows: Dataset, which: str) -> tuple[Dataset, int]:
-        encode = _Named(self.encoder(self.labels), which)
+        encode = _Named(self.encoder(self.labels.read_from(rows, self.column)), which)
         with library_bars(shown=False):
             made = rows.map(
                 encode,
