@@ -99,7 +99,9 @@ def unsloth_environment(session: nox.Session, editable: tuple[str, ...]) -> None
     """
     session.install("--no-compile", "-r", CONSTRAINTS_UNSLOTH)
     editables = [argument for folder in editable for argument in ("-e", folder)]
-    session.install("--no-compile", "--no-deps", "unsloth==2026.10.9", "unsloth_zoo==2026.10.9", *editables)
+    session.install(
+        "--no-compile", "--no-deps", "unsloth==2026.10.9", "unsloth_zoo==2026.10.9", *editables
+    )
 
 
 def run_suite(session: nox.Session, suite: str, selection: str, ok: tuple[int, ...] = (0,)) -> None:
