@@ -86,6 +86,34 @@ def test_a_run_that_resumes_goes_on_exactly(
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+def test_a_run_that_resumes_in_a_later_pass_has_the_prompts_of_that_pass(
+    make: Callable[..., Any], folder: Path, tmp_path: Path, algorithm: str
+) -> None:
+    write_jsonl(folder / "few.jsonl", addition_rows(3))
+    settings = {"dataset_name": str(folder / "few.jsonl"), "batch_size": 8, "max_steps": 6}
+    whole = make(algorithm, **settings, output_dir=str(tmp_path / "whole")).train()
+    make(algorithm, **settings, stop_after_steps=4).train()
+    parts = make(algorithm, **settings).train(resume=True)
+    assert logged(parts) == logged(whole)
+    prompts = [
+        {line["prompt"] for line in run.read_jsonl(run.samples) if line["step"] == 5}
+        for run in (whole, parts)
+    ]
+    assert prompts[0] == prompts[1]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+def test_an_evaluation_leaves_training_as_it_is(
+    make: Callable[..., Any], folder: Path, tmp_path: Path, algorithm: str
+) -> None:
+    plain = logged(make(algorithm, output_dir=str(tmp_path / "plain")).train())
+    held_out = {"eval_datasets": [{"name": str(folder / "rows.jsonl")}]}
+    run = make(algorithm, **held_out, eval_strategy="steps", eval_interval=3).train()
+    assert sum("eval_loss" in line for line in run.read_jsonl(run.metrics)) >= 2
+    assert logged(run) == plain
+
+
 def test_gspo_clips_only_after_the_first_update_of_a_generation(make: Callable[..., Any]) -> None:
     lines = logged(make("gspo").train())
     assert ["reward" in line for line in lines] == [True, False, False, False] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from aligntune import create_rl_trainer, create_sft_trainer
 from aligntune.config import load_config
+from aligntune.errors import DataError
 from aligntune.plan import Plan, make_plan
+from aligntune.plan.parameters import Fixed, Refused
 from aligntune.run import RunDirectory
 from aligntune.testing import addition_rows, make_model, make_tokenizer, write_jsonl
 from aligntune_trl.watch import GRADIENT, STEPS, mends, watches
@@ -114,7 +117,7 @@ def test_equal_rewards(
     assert (found["since"], found["step"]) == (1, 10)
     assert "the same reward" in found["seen"]
     assert "rewards.type" in found["mends"]
-    assert ("train.num_generations" in found["mends"]) == (algorithm != "ppo")
+    assert ("train.num_generations" in found["mends"]) == (algorithm not in {"ppo", "online_dpo"})
     assert caplog.text.count("equal-rewards at steps 1 to 10") == 1
 
 
@@ -139,6 +142,34 @@ def test_no_completion_ends(train: Callable[..., RunDirectory], masked: bool, na
     assert (set(losses) == {0}) == masked
 
 
+@pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
+def test_no_token_has_no_entropy(train: Callable[..., RunDirectory], algorithm: str) -> None:
+    """Not in the steps that go on with completions that were made before, either."""
+    settings = {"num_ppo_epochs": 4, "mask_truncated_completions": True, "logging_steps": 1}
+    run = train(algorithm, half, max_completion_length=1, **settings, **endless())
+    assert {line["entropy"] for line in run.read_jsonl(run.metrics) if "entropy" in line} == {0}
+    assert warned(run) == ["all-masked"]
+
+
+def cut_groups(completions: list[str], **columns: Any) -> list[float]:
+    """In groups of four of which none has ended, half of the completions are right."""
+    found: list[float] = []
+    for at in range(0, len(completions), 4):
+        cut = min(len(text) for text in completions[at : at + 4]) == 3
+        found += [float(cut and number % 2) for number in range(4)]
+    return found
+
+
+def test_dapo_may_keep_nothing_but_completions_that_are_cut(
+    train: Callable[..., RunDirectory],
+) -> None:
+    settings = {"max_completion_length": 3, "num_generations": 4, "logging_steps": 1}
+    run = train("dapo", cut_groups, overlong_cache_length=0, learning_rate=0.0, **settings)
+    lines = [line for line in run.read_jsonl(run.metrics) if "reward" in line]
+    assert min(line["completions/clipped_ratio"] for line in lines) < 1  # of all that were made
+    assert warned(run) == ["all-masked"]
+
+
 def test_completions_that_are_cut_and_get_better_are_no_reason_to_warn(
     train: Callable[..., RunDirectory],
 ) -> None:
@@ -152,11 +183,25 @@ def test_completions_that_are_cut_and_get_better_are_no_reason_to_warn(
 def test_prompts_that_fill_packed_rows_leave_nothing_to_train_on(
     train: Callable[..., RunDirectory], folder: Path
 ) -> None:
-    run = train("sft", dataset_name=str(folder / "long.jsonl"), packing=True, batch_size=1)
+    rows = [json.loads(line) for line in (folder / "long.jsonl").read_text().splitlines()]
+    some = str(write_jsonl(folder / "some.jsonl", [*rows, {"prompt": "1+1=", "completion": "2"}]))
+    run = train(
+        "sft", dataset_name=some, packing=True, batch_size=1, max_steps=17, logging_steps=17
+    )
     assert warned(run) == ["no-label-tokens"]
     (found,) = run.read_jsonl(run.warnings)
     assert next(iter(found["mends"])) == "model.max_seq_length"
-    assert found["seen"].startswith("100% of the batches")
+    assert found["seen"].startswith("94% of the batches")
+
+
+def test_packed_rows_of_prompts_alone_are_refused(
+    train: Callable[..., RunDirectory], folder: Path
+) -> None:
+    given: dict[str, Any] = {"dataset_name": str(folder / "long.jsonl"), "packing": True}
+    with pytest.raises(DataError, match=r"of 16 of 16 rows nothing .* fits into 64 tokens; raise"):
+        train("sft", **given, max_steps=1)
+    whole = {"packing_strategy": "wrapped", "output_dir": str(folder / "wrapped")}  # cuts nothing
+    assert warned(train("sft", **given, **whole, max_steps=1)) == []
 
 
 def test_a_policy_that_is_sure_of_everything(train: Callable[..., RunDirectory]) -> None:
@@ -286,7 +331,8 @@ def test_every_mend_is_a_field_of_some_algorithm_and_those_refused_are_left_out(
     given = {"model": "m", "dataset": "d", "backend": "trl", "rewards": ["length"]}
     shown: set[str] = set()
     everything: set[str] = set()
-    for algorithm in ("grpo", "ppo", "dapo", "rloo", "sft"):
+    group = ("grpo", "ppo", "dapo", "rloo", "neural_mirror_grpo", "online_dpo")
+    for algorithm in (*group, "sft"):
         kind = "sft" if algorithm == "sft" else "rl"
         settings = given | {"algorithm": algorithm}
         if algorithm == "sft":
@@ -295,5 +341,7 @@ def test_every_mend_is_a_field_of_some_algorithm_and_those_refused_are_left_out(
         for watch in (*watches(plan), GRADIENT):
             everything |= set(watch.mends)
             shown |= set(mends(watch, plan))
+            for path in mends(watch, plan):
+                assert not isinstance(plan.table.use(path), Refused | Fixed), (algorithm, path)
             assert mends(watch, plan), f"{algorithm}: {watch.name} says nothing that mends it"
     assert shown == everything

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aligntune.plan import Plan
 
-__all__ = ["GRADIENT", "STEPS", "Watch", "mends", "number", "watches"]
+__all__ = ["COUNTED", "GRADIENT", "STEPS", "Watch", "mends", "number", "watches"]
 
 Logs = Mapping[str, Any]
 STEPS = 10
@@ -24,6 +24,8 @@ ENTROPY = 0.01
 """Nats per token; a policy that is so sure says the same again and again."""
 KL = 10.0
 """Nats per token; a fair coin over 22,000 tokens is as far from a certain token."""
+COUNTED = "completions/counted_ratio"
+"""The share of completions with tokens that count in the loss, where cut ones do not."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Watch:
         name: what the warning is called.
         holds: whether the metrics of one log show it; None where they do not say.
         seen: what was seen, given the same metrics.
-        mends: field -> what to do with it, likeliest first; those that a run refuses are left out.
+        mends: field -> what to do with it, likeliest first; those that a run does not let anybody
+            set are left out.
         steps: optimizer steps for which it must hold; 0: one log is enough.
     """
 
@@ -56,12 +59,12 @@ def number(logs: Logs, name: str) -> float | None:
 
 def mends(watch: Watch, plan: Plan) -> dict[str, str]:
     """What usually mends it, of what this run takes."""
-    from aligntune.plan.parameters import Refused
+    from aligntune.plan.parameters import Fixed, Refused
 
     return {
         path: advice
         for path, advice in watch.mends.items()
-        if not isinstance(plan.table.use(path), Refused)
+        if not isinstance(plan.table.use(path), Fixed | Refused)
     }
 
 
@@ -75,7 +78,7 @@ def watches(plan: Plan) -> tuple[Watch, ...]:
         _REWARDS_NOT_FINITE,
         _ALL_MASKED if masked else _truncated(),
         _UNFILLED,
-        _sure(masked=masked),
+        _sure(),
         _KL,
     )
 
@@ -129,15 +132,28 @@ def _says_truncated(logs: Logs) -> str:
     )
 
 
-def _sure(*, masked: bool) -> Watch:
-    """The policy is sure of every token. Where none counts, the entropy is that of no tokens."""
+def _all_masked(logs: Logs) -> bool | None:
+    share = number(logs, COUNTED)
+    if share is None or number(logs, "dynamic_sampling/filled") == 0:  # DAPO left out all groups
+        return None
+    return share == 0
+
+
+def _sure() -> Watch:
+    """The policy is sure of every token. Where none counts, the entropy is that of no tokens.
+
+    How many count is logged when completions are made, and they may serve several logs.
+    """
+    counts = True
 
     def holds(logs: Logs) -> bool | None:
+        nonlocal counts
+        shares = [number(logs, COUNTED), number(logs, "dynamic_sampling/filled")]
+        said = [share for share in shares if share is not None]
+        if said:
+            counts = min(said) > 0
         entropy = number(logs, "entropy")
-        none = masked and _all_truncated(logs)
-        if entropy is None or none or number(logs, "dynamic_sampling/filled") == 0:
-            return None
-        return entropy < ENTROPY
+        return entropy < ENTROPY if counts and entropy is not None else None
 
     return Watch("entropy-collapsed", holds, _says_entropy, _SURE)
 
@@ -198,10 +214,10 @@ _REWARDS_NOT_FINITE = Watch(
 )
 _ALL_MASKED = Watch(
     "all-masked",
-    _all_truncated,
+    _all_masked,
     lambda logs: (
-        "every completion was cut before its end, and those are left out of the loss: no token "
-        "was trained on"
+        "every completion to train on was cut before its end, and those are left out of the loss: "
+        "no token was trained on"
     ),
     {
         "train.max_completion_length": "raise it, so that completions can end",
@@ -228,6 +244,7 @@ _SURE = {
     "train.learning_rate": "lower it",
     "train.ent_coef": "set it, such as 0.01, to reward entropy",
     "train.kl_coef": "raise it, to stay near the reference",
+    "train.mirror_coef": "raise it, to stay near the reference",
     "train.cliprange_high": "raise it, so that unlikely tokens can become likely",
     "train.temperature": "raise it",
 }
@@ -241,6 +258,8 @@ _KL = Watch(
     {
         "train.learning_rate": "lower it",
         "train.kl_coef": "raise it",
+        "train.mirror_coef": "raise it",
+        "train.beta": "raise it",
         "train.adap_kl_ctrl": "set it to true, to steer the divergence to `train.target_kl`",
         "train.max_grad_norm": "lower it",
     },

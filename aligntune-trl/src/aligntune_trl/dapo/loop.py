@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aligntune_trl.dapo.overlong import OverlongPunishment
-from aligntune_trl.grpo.loop import RolloutTrainer
+from aligntune_trl.grpo.loop import RolloutTrainer, note_counted
+from aligntune_trl.watch import COUNTED
 
 if TYPE_CHECKING:
     import trl
@@ -165,7 +166,11 @@ class DAPOLoop(RolloutTrainer):
         counts = torch.tensor(taught, device=mask.device).repeat_interleave(self._size)
         mask = mask * counts.unsqueeze(1)
         tokens = self.accelerator.gather(mask.sum()).sum()
-        return batch | {"completion_mask": mask, "num_items_in_batch": tokens}
+        batch |= {"completion_mask": mask, "num_items_in_batch": tokens}
+        if self._metrics["train"][COUNTED]:  # noted of the same batch before
+            self._metrics["train"][COUNTED].pop()
+        note_counted(self, self._metrics, batch)
+        return batch
 
     @property
     def _size(self) -> int:

@@ -5,12 +5,17 @@ Imported only once the backend is prepared: Unsloth puts trainers of its own in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 import trl
 from accelerate.utils import is_peft_model
+from torch.utils.data import Sampler
 
-__all__ = ["LeaveOneOutTrainer", "RolloutTrainer"]
+from aligntune_trl.watch import COUNTED
+
+__all__ = ["LeaveOneOutTrainer", "RolloutTrainer", "note_counted"]
 
 
 class RolloutTrainer(trl.GRPOTrainer):
@@ -21,7 +26,17 @@ class RolloutTrainer(trl.GRPOTrainer):
         _without_copy(self.model)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
-        return _in_order(super()._get_train_sampler(dataset), self.args)
+        return _Prompts(super()._get_train_sampler(dataset), self)
+
+    def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
+        with torch.random.fork_rng():  # training goes on as it would have without
+            found: dict[str, float] = super().evaluate(*given, **named)
+        return found
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        note_counted(self, self._metrics, batch)
+        return batch
 
 
 class LeaveOneOutTrainer(trl.RLOOTrainer):
@@ -32,12 +47,41 @@ class LeaveOneOutTrainer(trl.RLOOTrainer):
         _without_copy(self.model)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
-        return _in_order(super()._get_train_sampler(dataset), self.args)
+        return _Prompts(super()._get_train_sampler(dataset), self)
+
+    def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
+        with torch.random.fork_rng():  # training goes on as it would have without
+            found: dict[str, float] = super().evaluate(*given, **named)
+        return found
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        note_counted(self, self._metrics, batch)
+        return batch
 
 
-def _in_order(sampler: Any, args: Any) -> Any:
-    sampler.generator.manual_seed(args.data_seed)
-    return sampler
+class _Prompts(Sampler[int]):
+    """The order of TRL's sampler, of the seed of the data.
+
+    Each pass over the rows has another. TRL's sampler counts them from its first use, so that a run
+    that resumes in a later pass would begin with the order of the first.
+    """
+
+    def __init__(self, sampler: Any, trainer: Any) -> None:
+        self.sampler = sampler
+        self.trainer = trainer
+        self.begun = 0
+        sampler.generator.manual_seed(trainer.args.data_seed)
+
+    def __iter__(self) -> Iterator[int]:
+        for _ in range(self.begun, int(self.trainer.state.epoch or 0)):
+            torch.randperm(self.sampler.num_samples, generator=self.sampler.generator)
+            self.begun += 1
+        self.begun += 1
+        return iter(self.sampler)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
 
 
 def _without_copy(policy: Any) -> None:
@@ -48,3 +92,12 @@ def _without_copy(policy: Any) -> None:
     """
     if is_peft_model(policy) and "ref" in policy.peft_config:
         policy.delete_adapter("ref")
+
+
+def note_counted(trainer: Any, metrics: dict[str, Any], batch: dict[str, Any]) -> None:
+    """Log the share of completions of which tokens count, where those that are cut do not."""
+    if not trainer.args.mask_truncated_completions:
+        return
+    counts = trainer.accelerator.gather(batch["completion_mask"].any(dim=1).float().mean())
+    mode = "train" if trainer.model.training else "eval"
+    metrics[mode][COUNTED].append(counts.mean().item())

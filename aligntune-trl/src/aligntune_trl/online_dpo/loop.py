@@ -98,6 +98,7 @@ class OnlinePairs(RolloutTrainer):
         self._log("logps/chosen", policy[:, 0])
         self._log("logps/rejected", policy[:, 1])
         self._log("kl_of_completion", ratios)
+        self._log("kl", ratios.sum() / inputs["completion_mask"].sum())  # of a token, sampled
         mean: Tensor = loss.mean()
         return mean
 
