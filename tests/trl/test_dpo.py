@@ -76,6 +76,7 @@ EVALUATED = {"eval_datasets": ["e"]}
     ("settings", "says"),
     [
         ({"loss_type": "kto"}, "'kto' learns from single completions"),
+        ({"loss_type": "kto_pair"}, "'kto_pair' learns from single completions"),
         ({"loss_type": "sigmoyd"}, "did you mean 'sigmoid'"),
         ({"loss_type": ["ipo", "ipo"]}, "one of them is there twice"),
         ({"loss_type": ["ipo", "sft"], "loss_weights": [1.0]}, "1 weights for 2 losses"),

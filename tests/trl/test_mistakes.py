@@ -207,3 +207,29 @@ def test_without_a_reward_accuracy_is_used_and_needs_a_reference(
     assert "needs a reference" in str(caught.value)
     assert "grpo learns from rewards, and none is set" in str(caught.value)
     assert "'accuracy' is the default; set `rewards: [{type: ...}]`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (["q_proj", "v_porj"], r"no module 'v_porj'\n    did you mean 'v_proj'"),
+        (["nope"], r"no module 'nope'\n    name modules such as q_proj"),
+        ("nope.*", r"no module 'nope\.\*'\n    name modules such as q_proj"),
+    ],
+)
+def test_every_target_module_is_one_of_the_model(
+    settings: dict[str, Any], targets: list[str] | str, message: str
+) -> None:
+    adapter = {"peft_enabled": True, "target_modules": targets}
+    with pytest.raises(ConfigError, match=f"model.target_modules: the model has {message}"):
+        create_sft_trainer(**settings | adapter).setup()
+
+
+def test_target_modules_may_be_ends_of_names(settings: dict[str, Any]) -> None:
+    adapter = {"peft_enabled": True, "target_modules": ["self_attn.q_proj", "v_proj"]}
+    create_sft_trainer(**settings | adapter).setup()
+
+
+def test_a_path_of_folders_is_no_name_on_the_hub(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="there is no folder 'runs/lora/model'"):
+        create_sft_trainer(**settings | {"model_name": "runs/lora/model"}).setup()

@@ -141,3 +141,16 @@ def test_the_mistakes_are_those_of_the_user(place: Path, tmp_path: Path) -> None
             backend="trl",
             output_dir=str(tmp_path / "run"),
         ).train()
+
+
+def test_one_mistake_is_told_once(place: Path, tmp_path: Path) -> None:
+    of_ppo = {"algorithm": "ppo", "rewards": REWARDS, "loss_type": "clip"}
+    said = refused(place, tmp_path, "prompts.jsonl", **of_ppo)
+    assert said.count("train.loss_type") == 1
+    assert "clip would not be used: PPO has one loss" in said
+
+    of_es = {"algorithm": "meta_es", "eval_dataset": str(place / "sums.jsonl")}
+    inner = {"meta_es": {"inner_algorithm": "gpro", "evolve": ["mirror_map"]}}
+    said = refused(place, tmp_path, "sums.jsonl", **of_es, **inner)
+    assert said.endswith("no run inside can be 'gpro'\n    did you mean 'gspo'?")
+    assert "mirror map" not in said

@@ -260,7 +260,7 @@ def test_a_margin_that_is_no_number_is_refused(folder: Path, tmp_path: Path, val
         ({"sample_logging": {"enabled": True}}, "completes no prompts"),
         ({"truncation_mode": "keep_start"}, "a pair is left out where a side is longer"),
         ({"group_by_length": True}, "does not know a pair's length"),
-        ({"loss_type": "hinge"}, "'hinge' is no loss of this algorithm"),
+        ({"loss_type": "hinge"}, "hinge would not be used: it belongs to"),
         ({"beta": 0.2}, "it belongs to"),
         ({"temperature": 0.2}, "it belongs to"),
     ],

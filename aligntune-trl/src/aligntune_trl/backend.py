@@ -232,7 +232,8 @@ def check_model_path(plan: Plan) -> None:
     """
     name = start(plan)
     path = Path(name).expanduser()
-    local = path.is_absolute() or name.startswith(("./", "../", "~")) or path.exists()
+    on_hub = name.count("/") < 2  # a name there is NAME or OWNER/NAME
+    local = not on_hub or name.startswith(("./", "../", "/", "~")) or path.exists()
     if not local:
         return
     field, where = _start_field(plan)

@@ -34,6 +34,7 @@ from aligntune_trl.bars import library_bars
 from aligntune_trl.callbacks import ProgressCallback, write_samples
 from aligntune_trl.lora.adapters import LABELS
 from aligntune_trl.lora.checks import is_pissa
+from aligntune_trl.lora.targets import no_target, refuse_missing_targets
 from aligntune_trl.run_callbacks import run_callbacks
 from aligntune_trl.sampling import prompts_of
 
@@ -140,6 +141,8 @@ class TRLTrainer(TrainerBase):
         except OSError as error:
             raise model_error(self.plan, error) from error
         except SETUP_ERRORS as error:
+            if str(error).startswith("Target modules "):  # peft's, where none of them is there
+                raise no_target(self.config) from error
             raise ConfigError(f"{self.plan.algorithm.name} cannot be set up: {error}") from error
         check_arguments(self.plan, trainer.args)
         self._prepare_adapter(trainer)
@@ -162,6 +165,9 @@ class TRLTrainer(TrainerBase):
     def _prepare_adapter(self, trainer: Trainer) -> None:
         """What neither TRL nor peft does with an adapter by itself."""
         model = self.config.model
+        if model.peft_enabled:
+            policy: Any = trainer.model
+            refuse_missing_targets(self.config, policy)
         if model.peft_enabled and is_pissa(model.init_lora_weights):
             from aligntune_trl.lora.pissa import remember
 

@@ -109,8 +109,9 @@ def check_losses(config: RunConfig) -> Iterable[Problem]:
 
 def _unknown(names: list[str]) -> Iterable[Problem]:
     for name in names:
-        if name == "kto":
-            message = "'kto' learns from single completions that are good or bad, not from pairs"
+        if name in ("kto", "kto_pair"):
+            what = "single completions that are good or bad, not from pairs"
+            message = f"{name!r} learns from {what}"
             hint = f"set `algorithm: kto`, or for pairs one of {', '.join(LOSSES)}"
         else:
             message = f"{name!r} is no loss of DPO"

@@ -148,6 +148,8 @@ def _check_evolved(config: RunConfig) -> Iterable[Problem]:
 def _check_map(config: RunConfig) -> Iterable[Problem]:
     """A mirror map that evolves must be there, count, and begin where Meta-ES says."""
     train, inner = config.train, config.meta_es.inner_algorithm
+    if inner not in INNER:  # which is refused by itself
+        return
     if inner != OF_MAPS:
         message = f"{inner!r} has no mirror map to evolve"
         hint = f"use {OF_MAPS}, or `meta_es.evolve: [reward_weights]`"

@@ -137,7 +137,7 @@ PPO_BENDS = (
     *BENDS,
 )
 PPO_CHECKS = (
-    *checking.checks(()),
+    *checking.checks(),
     batch.check_rollout,
     batch.check_lengths,
     batch.check_resumable,

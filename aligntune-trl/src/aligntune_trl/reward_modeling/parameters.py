@@ -74,7 +74,7 @@ BEFORE = (
 def reward_modeling_table(model: dict[str, Use]) -> ParameterTable:
     """The table of reward modelling, given the fields of the model section."""
     checks = (
-        *checking.checks(()),
+        *checking.checks(),
         contradictions.check_reference,
         _check_evaluators,
         batch.check_checkpoints,
