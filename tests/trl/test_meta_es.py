@@ -24,6 +24,7 @@ from aligntune.testing import addition_rows, make_model, write_jsonl
 from aligntune_trl.meta_es.evolution import Strategy
 from aligntune_trl.meta_es.evolved import Evolved, strategy_of
 from aligntune_trl.meta_es.fitness import fitness_of, fitness_part, score_each
+from aligntune_trl.meta_es.workers import Workers
 
 MARKS = """
 import os, pathlib
@@ -217,6 +218,17 @@ def test_the_last_run_resumes_from_its_checkpoint(
     assert [line["step"] for line in lines(run.metrics)] == [1, 2, 2]
 
 
+def test_a_run_that_is_resumed_when_it_has_ended_stays_as_it_is(
+    folder: Path, tmp_path: Path, whole: RunDirectory
+) -> None:
+    shutil.copytree(whole.path, tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
+    (run.model / "model.safetensors").unlink()
+    resumed(folder, run)
+    assert same(weights(run), weights(whole))
+    assert max(line["step"] for line in lines(run.metrics)) == 2
+
+
 def test_more_iterations_go_on_from_a_finished_run_and_train_anew_where_they_find_better(
     whole: RunDirectory, folder: Path, tmp_path: Path
 ) -> None:
@@ -278,11 +290,15 @@ def test_a_run_resumes_only_what_it_is_a_part_of(
 
 @pytest.mark.slow
 def test_workers_find_what_one_process_finds(
-    whole: RunDirectory, folder: Path, tmp_path: Path
+    whole: RunDirectory, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A candidate depends neither on its process nor on what ran there before."""
+    workers: list[Any] = []
+    start = Workers._start
+    monkeypatch.setattr(Workers, "_start", lambda self: workers.append(start(self)) or workers[-1])
     given = settings(folder, output_dir=str(tmp_path / "run"), meta_es={"num_workers": 2})
     run = create_rl_trainer(**given).train()
+    assert [worker.process.exitcode for worker in workers] == [0, 0], "they end by themselves"
     assert fitness(run) == fitness(whole)
     assert same(weights(run), weights(whole))
 

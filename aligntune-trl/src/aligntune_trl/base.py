@@ -31,7 +31,7 @@ from aligntune_trl import hub
 from aligntune_trl.arguments import check_arguments, trainer_arguments
 from aligntune_trl.backend import Head, Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
-from aligntune_trl.callbacks import ProgressCallback, write_samples
+from aligntune_trl.callbacks import NothingLeft, ProgressCallback, write_samples
 from aligntune_trl.lora.adapters import LABELS
 from aligntune_trl.lora.checks import is_pissa
 from aligntune_trl.lora.targets import no_target, refuse_missing_targets
@@ -222,6 +222,11 @@ class TRLTrainer(TrainerBase):
             self.training = True
             with library_bars(shown=False):  # each checkpoint would draw one
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except NothingLeft:
+            logger.info("there is no step left to train")
+            trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+            if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint:
+                trainer._load_best_model()  # noqa: SLF001 (there is no other way)
         finally:
             self.training = False
             self.progress.close()

@@ -25,6 +25,8 @@ __all__ = [
     "BestMetricCallback",
     "EvaluationCallback",
     "MetricsCallback",
+    "NothingLeft",
+    "NothingLeftCallback",
     "ProgressCallback",
     "SamplesCallback",
     "ScorerCallback",
@@ -45,6 +47,20 @@ class StopCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         state.max_steps = min(state.max_steps, self.steps)
+
+
+class NothingLeft(Exception):  # noqa: N818 (no error)
+    """A run resumes from a checkpoint of its last step."""
+
+
+class NothingLeftCallback(TrainerCallback):
+    """Ends a run that has no step left once all is loaded; transformers would train one more."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step >= state.max_steps:
+            raise NothingLeft
 
 
 class MetricsCallback(TrainerCallback):

@@ -9,6 +9,7 @@ from aligntune_trl.callbacks import (
     BestMetricCallback,
     EvaluationCallback,
     MetricsCallback,
+    NothingLeftCallback,
     StopCallback,
 )
 from aligntune_trl.sampling import CompletionsCallback
@@ -21,7 +22,10 @@ __all__ = ["run_callbacks"]
 
 
 def run_callbacks(owner: TRLTrainer) -> list[Any]:
-    """The callbacks of a run, in the order in which they are called; those of plugins come last."""
+    """The callbacks of a run, in the order in which they are called; those of plugins come last.
+
+    After them there is but the one that ends a run without a step left: all others have begun then.
+    """
     callbacks: list[Any] = [
         MetricsCallback(owner.run, lambda: owner.training),
         WatchCallback(owner.plan, owner.run, lambda: owner.training),
@@ -60,4 +64,4 @@ def run_callbacks(owner: TRLTrainer) -> list[Any]:
                 f"a {type(some).__name__}"
             )
         callbacks.extend(some)
-    return callbacks
+    return [*callbacks, NothingLeftCallback()]

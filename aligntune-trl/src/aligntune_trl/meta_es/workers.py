@@ -26,6 +26,7 @@ from aligntune_trl.meta_es.evolution import Outcome
 __all__ = ["Workers", "refuse_what_cannot_be_sent"]
 
 Result = tuple[Candidate, Outcome, float]
+_PATIENCE = 10  # seconds that a process has to end by itself
 
 
 def refuse_what_cannot_be_sent(config: RunConfig) -> None:
@@ -104,11 +105,14 @@ class Workers:
         return candidate, outcome, seconds
 
     def close(self) -> None:
-        """End all processes, whatever they are doing."""
+        """End all processes: those that are idle by themselves, and others amid what they do."""
         for worker in self._all:
             worker.pipe.close()
-            worker.process.terminate()
+            if worker.candidate is not None:
+                worker.process.terminate()
         for worker in self._all:
+            worker.process.join(_PATIENCE)
+            worker.process.terminate()
             worker.process.join()
         self._all.clear()
 
