@@ -14,7 +14,7 @@ from aligntune_trl.base import TRLTrainer
 from aligntune_trl.generation import prompt_length
 
 if TYPE_CHECKING:
-    from datasets import IterableDataset
+    from datasets import Dataset, IterableDataset
     from transformers import Trainer
 
 __all__ = ["SFTTrainer"]
@@ -86,7 +86,9 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
             if not self.config.train.packing:  # a packed row has no number
                 self._reached = Reached()
                 trainer.train_dataset = kept.map(self._reached)
-        elif not self.config.train.packing:
+        elif self.config.train.packing:
+            self._check_packed(kept)
+        else:
             self._report_cut(len(self.data.rows), len(kept))
         return trainer
 
@@ -102,6 +104,21 @@ class SFTTrainer(TRLTrainer, SFTTrainerBase):
                 f"of no row anything to train on fits into {limit} tokens; raise "
                 "`model.max_seq_length`"
             )
+
+    def _check_packed(self, rows: Dataset) -> None:
+        """Packed rows keep what is not trained on; where they keep nothing else, say so.
+
+        Raises:
+            DataError: if no packed row has a token to train on.
+        """
+        from aligntune_trl.sft.loop import IGNORED
+
+        assert self.data is not None
+        if "labels" not in rows.column_names:  # where Unsloth packs, every token is trained on
+            return
+        if not any(label != IGNORED for labels in rows["labels"] for label in labels):
+            count = len(self.data.rows)
+            raise DataError(self._nothing_fits(count, count))
 
     def _too_long(self) -> int | None:
         return super()._too_long() if self._reached is None else self._reached.too_long
