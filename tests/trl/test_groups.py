@@ -103,6 +103,28 @@ def test_a_run_that_resumes_in_a_later_pass_has_the_prompts_of_that_pass(
     assert prompts[0] == prompts[1]
 
 
+MOVING = {"sync_ref_model": True, "ref_model_sync_steps": 2, "learning_rate": 1e-2}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "settings"),
+    [
+        ("grpo", {"kl_coef": 0.5}),
+        ("rloo", {"kl_coef": 0.5}),
+        ("neural_mirror_grpo", {"mirror_coef": 0.5}),
+        ("ppo", {"kl_coef": 0.5, "num_generations": None, "num_ppo_epochs": 1}),
+    ],
+)
+def test_a_reference_that_follows_the_policy_is_where_it_was_when_a_run_resumes(
+    make: Callable[..., Any], tmp_path: Path, algorithm: str, settings: dict[str, Any]
+) -> None:
+    whole = make(algorithm, **MOVING, **settings, output_dir=str(tmp_path / "whole")).train()
+    make(algorithm, **MOVING, **settings, stop_after_steps=4).train()
+    parts = make(algorithm, **MOVING, **settings).train(resume=True)
+    assert logged(parts) == logged(whole)
+    assert max(line["kl"] for line in logged(whole)) > 1e-4
+
+
 @pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
 def test_an_evaluation_leaves_training_as_it_is(
     make: Callable[..., Any], folder: Path, tmp_path: Path, algorithm: str

@@ -202,7 +202,7 @@ class DAPOLoop(RolloutTrainer):
             (Path(output_dir) / STATE).write_text(json.dumps({"drawn": self.drawn}))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[no-untyped-call]
+        super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             self.drawn = json.loads((Path(checkpoint) / STATE).read_text())["drawn"]
 

@@ -6,11 +6,13 @@ Imported only once the backend is prepared: Unsloth puts trainers of its own in 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import trl
 from accelerate.utils import is_peft_model
+from safetensors.torch import load_model, save_model
 from torch.utils.data import Sampler
 
 from aligntune_trl.watch import COUNTED
@@ -18,46 +20,50 @@ from aligntune_trl.watch import COUNTED
 __all__ = ["LeaveOneOutTrainer", "RolloutTrainer", "note_counted"]
 
 
-class RolloutTrainer(trl.GRPOTrainer):
+# What a moving reference has become; the one that is loaded is where it began.
+REFERENCE = "reference.safetensors"
+_Base: Any = trl.GRPOTrainer if TYPE_CHECKING else object
+
+
+class _Completes(_Base):  # type: ignore[misc]
+    """What both have that TRL's trainers lack."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        _without_copy(self.model)
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        return _Prompts(super()._get_train_sampler(dataset), self)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        note_counted(self, self._metrics, batch)
+        return batch
+
+    def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
+        with torch.random.fork_rng():  # training goes on as it would have without
+            found: dict[str, float] = super().evaluate(*given, **named)
+        return found
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.sync_ref_model and self.args.should_save:
+            reference = self.accelerator.unwrap_model(self.ref_model)
+            save_model(reference, str(Path(output_dir) / REFERENCE))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.args.sync_ref_model and checkpoint is not None:
+            reference = self.accelerator.unwrap_model(self.ref_model)
+            load_model(reference, Path(checkpoint) / REFERENCE)
+
+
+class RolloutTrainer(_Completes, trl.GRPOTrainer):
     """TRL's GRPOTrainer, whose prompts come in the order of `args.data_seed` (TRL: of `seed`)."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        _without_copy(self.model)
 
-    def _get_train_sampler(self, dataset: Any = None) -> Any:
-        return _Prompts(super()._get_train_sampler(dataset), self)
-
-    def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
-        with torch.random.fork_rng():  # training goes on as it would have without
-            found: dict[str, float] = super().evaluate(*given, **named)
-        return found
-
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        note_counted(self, self._metrics, batch)
-        return batch
-
-
-class LeaveOneOutTrainer(trl.RLOOTrainer):
+class LeaveOneOutTrainer(_Completes, trl.RLOOTrainer):
     """TRL's RLOOTrainer, with the same order."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        _without_copy(self.model)
-
-    def _get_train_sampler(self, dataset: Any = None) -> Any:
-        return _Prompts(super()._get_train_sampler(dataset), self)
-
-    def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
-        with torch.random.fork_rng():  # training goes on as it would have without
-            found: dict[str, float] = super().evaluate(*given, **named)
-        return found
-
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        note_counted(self, self._metrics, batch)
-        return batch
 
 
 class _Prompts(Sampler[int]):

@@ -264,7 +264,7 @@ class PPOLoop(RolloutTrainer):
             (Path(output_dir) / STATE).write_text(json.dumps({"kl_coef": self.kl_coef}))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[no-untyped-call]
+        super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             critic = self.accelerator.unwrap_model(self.critic)
             critic.load_state_dict(load_file(Path(checkpoint) / CRITIC))
