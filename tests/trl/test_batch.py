@@ -77,6 +77,7 @@ def test_a_default_that_was_raised_says_why(plugins: Plugins) -> None:
 
 
 REFUSED: list[tuple[dict[str, int], str, str]] = [
+    ({"batch_size": 4, "eval_batch_size": 6}, "evaluation batch of 6", "a multiple of 4"),
     ({"batch_size": 1, "gradient_accumulation_steps": 1}, "at least 2 completions", "raise"),
     ({"batch_size": 6, "num_generations": 4}, "groups of 4 do not divide the 6", "2, 3, 6;"),
     ({"batch_size": 4, "num_generations": 8}, "groups of 8 do not divide the 4", "2, 4;"),
