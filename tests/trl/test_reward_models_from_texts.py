@@ -166,6 +166,9 @@ def test_the_first_step_is_that_of_the_formula(folder: Path, tmp_path: Path) -> 
     with torch.no_grad():
         said = [model(**tokenizer(text, return_tensors="pt")).logits.item() for text in kept]
     assert report["losses"] == [pytest.approx(((np.array(said) - aims) ** 2).mean(), abs=1e-6)]
+    trained = AutoModelForSequenceClassification.from_pretrained(tmp_path / "judge")
+    moved = (trained.score.weight - model.score.weight).abs().median().item()
+    assert moved == pytest.approx(given["learning_rate"], rel=0.02), "a step of AdamW, not of 0"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +256,8 @@ def test_what_fails_leaves_no_model_behind(folder: Path, tmp_path: Path) -> None
     ("given", "says"),
     [
         ({"training_texts": ["a"] * 9}, "at least 10 items"),
+        ({"epochs": 3}, "epochs: unknown key\n    did you mean 'num_epochs'?"),
+        ({"qqq": 3}, "qqq: unknown key\n    known here: base_model_name, "),
         ({"reference_texts": ["a"] * 3}, "3 reference_texts for 60 texts"),
         ({"reward_weights": [1, 2]}, "2 reward_weights for 1 rewards"),
     ],

@@ -127,14 +127,16 @@ def shown(value: object) -> str:
 
 def _hint_for_unknown(name: str, path: str, cls: type[Section]) -> str:
     from aligntune.config.assemble import field_paths
+    from aligntune.config.run_config import RunConfig
 
     section = _section_at(path, cls)
     own = {*section.model_fields, *section.aliases(), *section.elsewhere}
-    flat = field_paths()
+    flat = field_paths() if issubclass(cls, RunConfig) else {}  # which alone has flat names
     if name not in own and name not in flat and (hint := foreign_name(name)):
         return hint
     if "." not in path:
-        return did_you_mean(name, own | set(flat))
+        names = ", ".join(sorted(own))
+        return did_you_mean(name, own | set(flat)) or ("" if flat else f"known here: {names}")
     if name in flat:
         return f"{name!r} belongs to another section: `{flat[name]}`"
     begins = sorted(known for known in own if known.startswith(f"{name}_"))

@@ -198,7 +198,8 @@ def _train(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=WEIGHT_DECAY
     )
-    schedule = get_cosine_schedule_with_warmup(optimizer, math.ceil(WARMUP * steps), steps)
+    # A warmup begins at 0, so the one step of a short training has none.
+    schedule = get_cosine_schedule_with_warmup(optimizer, int(WARMUP * steps), steps)
     order = random.Random(SEED)  # noqa: S311 (no secret)
     losses = []
     model.train()
