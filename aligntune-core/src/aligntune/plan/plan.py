@@ -287,7 +287,8 @@ def _values(
         section, name = _at(config, path)
         default = _rl_default(section, name, declared) if config.kind == "rl" else declared
         use = table.use(path)
-        changed = was_set and value != default and default is not PydanticUndefined
+        required = default is PydanticUndefined
+        changed = was_set and value != default and (not required or _is_optional(path))
         destination, wrong = _judged(use, value, flat)
         if wrong and (changed or (was_set and isinstance(use, Fixed))):
             said = _said(path, value, config)
@@ -296,6 +297,14 @@ def _values(
         used = not wrong and not isinstance(use, Fixed)
         values.append(Value(path, value, origin, destination, used))
     return values, problems
+
+
+def _is_optional(path: str) -> bool:
+    """Whether a required field is one of what need not be there, such as an evaluator.
+
+    That rewards would not be used, `_reward_problems` says.
+    """
+    return any(part.isdigit() for part in path.split(".")) and not path.startswith("rewards.")
 
 
 def unused(config: RunConfig, table: ParameterTable) -> list[Problem]:

@@ -64,7 +64,6 @@ def _table(model: dict[str, Use], loader: str) -> ParameterTable:
     checks = (
         *checking.checks(),
         _check_streams,
-        _check_evaluators,
         batch.check_checkpoints,
         batch.check_processes,
     )
@@ -115,8 +114,3 @@ def _check_streams(config: RunConfig) -> Iterable[Problem]:
         if data.streams and not data.streaming:
             message = f"a stream was passed: {_STREAM}"
             yield Problem(f"datasets.{index}.name", message, hint="pass a `Dataset`")
-
-
-def _check_evaluators(config: RunConfig) -> Iterable[Problem]:
-    if config.evaluation.evaluators:
-        yield Problem("evaluation.evaluators", _SAYS_NOTHING, hint="leave them out")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aligntune.errors import Problem
 from aligntune.plan.parameters import CORE_USES, Fixed, Ours, ParameterTable, Refused, To, Use
 from aligntune_trl.fields import batch, checking, contradictions
 from aligntune_trl.fields.bends import BENDS, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.fields.machine import check_machine
 from aligntune_trl.fields.training import trainer_uses
-
-if TYPE_CHECKING:
-    from aligntune.config import RunConfig
 
 __all__ = ["reward_modeling_table"]
 
@@ -59,12 +54,6 @@ def reward_modeling_uses(model: dict[str, Use]) -> dict[str, Use]:
     )
 
 
-def _check_evaluators(config: RunConfig) -> Iterable[Problem]:
-    for index, entry in enumerate(config.evaluation.evaluators):
-        message = f"{entry.type!r} would not be used: {_SILENT.because}"
-        yield Problem(f"evaluation.evaluators.{index}", message, hint="leave it out")
-
-
 BEFORE = (
     ("model.disable_dropout", lora_dropout_stays),
     ("model.lora_dropout", no_lora_dropout),
@@ -76,7 +65,6 @@ def reward_modeling_table(model: dict[str, Use]) -> ParameterTable:
     checks = (
         *checking.checks(),
         contradictions.check_reference,
-        _check_evaluators,
         batch.check_checkpoints,
         batch.check_processes,
     )
