@@ -121,6 +121,20 @@ def test_equal_rewards(
     assert caplog.text.count("equal-rewards at steps 1 to 10") == 1
 
 
+def of_the_prompt(completions: list[str], prompts: list[str], **columns: Any) -> list[float]:
+    return [float(len(set(str(prompt)))) for prompt in prompts]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+def test_rewards_that_differ_between_groups_alone_are_equal(
+    train: Callable[..., RunDirectory], algorithm: str
+) -> None:
+    settings = {"scale_rewards": "batch", "batch_size": 16, "num_generations": 4}
+    run = train(algorithm, of_the_prompt, max_completion_length=24, **settings)
+    assert max(line.get("rewards/total/std", 0) for line in run.read_jsonl(run.metrics)) > 0
+    assert warned(run) == ["equal-rewards"]
+
+
 def test_a_run_shorter_than_what_is_waited_for_says_so_when_it_ends(
     train: Callable[..., RunDirectory],
 ) -> None:

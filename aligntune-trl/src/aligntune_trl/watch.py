@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aligntune.plan import Plan
 
-__all__ = ["COUNTED", "GRADIENT", "STEPS", "Watch", "mends", "number", "watches"]
+__all__ = ["COUNTED", "EQUAL", "GRADIENT", "STEPS", "Watch", "mends", "number", "watches"]
 
 Logs = Mapping[str, Any]
 STEPS = 10
@@ -26,6 +26,9 @@ KL = 10.0
 """Nats per token; a fair coin over 22,000 tokens is as far from a certain token."""
 COUNTED = "completions/counted_ratio"
 """The share of completions with tokens that count in the loss, where cut ones do not."""
+
+EQUAL = "frac_equal_rewards"
+"""The share of groups with one reward, where TRL's `frac_reward_zero_std` is of something else."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,8 @@ def watches(plan: Plan) -> tuple[Watch, ...]:
 
 def _equal_rewards(logs: Logs) -> bool | None:
     kept = number(logs, "dynamic_sampling/kept")  # of everything that DAPO sampled
-    groups = number(logs, "frac_reward_zero_std")
-    deviation = number(logs, "rewards/total/std")  # RLOO's groups differ in their KL divergence
+    groups = number(logs, "frac_reward_zero_std" if logs.get(EQUAL) is None else EQUAL)
+    deviation = number(logs, "rewards/total/std")  # PPO has no groups
     if kept is not None:
         return kept == 0
     if groups is None and deviation is None:

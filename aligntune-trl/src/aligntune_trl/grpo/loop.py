@@ -15,7 +15,7 @@ from accelerate.utils import is_peft_model
 from safetensors.torch import load_model, save_model
 from torch.utils.data import Sampler
 
-from aligntune_trl.watch import COUNTED
+from aligntune_trl.watch import COUNTED, EQUAL
 
 __all__ = ["LeaveOneOutTrainer", "RolloutTrainer", "note_counted"]
 
@@ -61,9 +61,21 @@ class _Completes(_Base):  # type: ignore[misc]
 class RolloutTrainer(_Completes, trl.GRPOTrainer):
     """TRL's GRPOTrainer, whose prompts come in the order of `args.data_seed` (TRL: of `seed`)."""
 
+    def _calculate_rewards(self, *given: Any) -> Any:
+        rewards = super()._calculate_rewards(*given)
+        if self.scale_rewards == "batch":  # TRL's `frac_reward_zero_std` is of the batch then
+            _note_equal(self, self._metrics, rewards)
+        return rewards
+
 
 class LeaveOneOutTrainer(_Completes, trl.RLOOTrainer):
     """TRL's RLOOTrainer, with the same order."""
+
+    def _calculate_rewards(self, *given: Any) -> Any:
+        rewards = super()._calculate_rewards(*given)
+        # TRL's `frac_reward_zero_std` has the KL divergence in it, which is never quite the same.
+        _note_equal(self, self._metrics, rewards)
+        return rewards
 
 
 class _Prompts(Sampler[int]):
@@ -98,6 +110,15 @@ def _without_copy(policy: Any) -> None:
     """
     if is_peft_model(policy) and "ref" in policy.peft_config:
         policy.delete_adapter("ref")
+
+
+def _note_equal(trainer: Any, metrics: dict[str, Any], rewards: torch.Tensor) -> None:
+    """Log the share of groups with one reward; `rewards` has the shape (completions, functions)."""
+    training = trainer.model.training
+    size = trainer.num_generations if training else trainer.num_generations_eval
+    groups = rewards[:, 0].view(-1, size)
+    equal = (groups.amax(dim=1) == groups.amin(dim=1)).float()
+    metrics["train" if training else "eval"][EQUAL].append(equal.mean().item())
 
 
 def note_counted(trainer: Any, metrics: dict[str, Any], batch: dict[str, Any]) -> None:
