@@ -225,6 +225,17 @@ def test_every_target_module_is_one_of_the_model(
         create_sft_trainer(**settings | adapter).setup()
 
 
+def test_a_head_that_trains_whole_is_no_target(settings: dict[str, Any]) -> None:
+    adapter = {"peft_enabled": True, "target_modules": ["q_proj", "score"]}
+    rows = write_jsonl(
+        Path(settings["output_dir"]).parent / "texts.jsonl",
+        [{"text": "a" * length, "label": length % 2} for length in range(1, 9)],
+    )
+    given = {"dataset_name": str(rows), "task_type": "text_classification", "num_labels": 2}
+    with pytest.raises(ConfigError, match=r"'score' takes no LoRA matrices here\n    leave it out"):
+        create_sft_trainer(**settings | adapter | given).setup()
+
+
 def test_target_modules_may_be_ends_of_names(settings: dict[str, Any]) -> None:
     adapter = {"peft_enabled": True, "target_modules": ["self_attn.q_proj", "v_proj"]}
     create_sft_trainer(**settings | adapter).setup()

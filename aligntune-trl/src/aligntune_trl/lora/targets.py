@@ -49,5 +49,7 @@ def refuse_missing_targets(config: RunConfig, model: Module) -> None:
         if not any(f".{module}".endswith(f".{name}") for module in found):
             known = {module.rpartition(".")[2] for module in modules}
             where = config.origins.get(_FIELD, "")
-            hint = did_you_mean(name, known) or _HINT
-            raise ConfigError(Problem(_FIELD, f"the model has no module {name!r}", where, hint))
+            message, hint = f"the model has no module {name!r}", did_you_mean(name, known) or _HINT
+            if name in known:  # such as the head of a classifier, which trains whole
+                message, hint = f"{name!r} takes no LoRA matrices here", "leave it out"
+            raise ConfigError(Problem(_FIELD, message, where, hint))

@@ -80,7 +80,7 @@ class _Pairs(_Trainer):  # type: ignore[misc]
         return found
 
 
-class OddsRatioTrainer(_Pairs, experimental("orpo").ORPOTrainer):  # type: ignore[misc]
+class OddsRatioTrainer(_Pairs, experimental("orpo", tell=False).ORPOTrainer):  # type: ignore[misc]
     """ORPO, whose likelihood loss is that of the chosen completion given its prompt.
 
     Args:
@@ -111,5 +111,5 @@ class OddsRatioTrainer(_Pairs, experimental("orpo").ORPOTrainer):  # type: ignor
         )
 
 
-class MarginTrainer(_Pairs, experimental("cpo").CPOTrainer):  # type: ignore[misc]
+class MarginTrainer(_Pairs, experimental("cpo", tell=False).CPOTrainer):  # type: ignore[misc]
     """SimPO, which is a loss of TRL's CPOTrainer."""
