@@ -21,9 +21,10 @@ from aligntune.plan import make_plan
 from aligntune.run import RunDirectory
 from aligntune.scoring import Part, RewardBatch, as_reward
 from aligntune.testing import addition_rows, make_model, write_jsonl
-from aligntune_trl.meta_es.evolution import Strategy
+from aligntune_trl.meta_es.evolution import Best, Iteration, Outcome, Strategy
 from aligntune_trl.meta_es.evolved import Evolved, strategy_of
 from aligntune_trl.meta_es.fitness import fitness_of, fitness_part, score_each
+from aligntune_trl.meta_es.record import EvolutionRecord
 from aligntune_trl.meta_es.workers import Workers
 
 MARKS = """
@@ -133,6 +134,19 @@ def test_a_run_leaves_its_candidates_its_iterations_and_the_best(whole: RunDirec
     assert "Evolved weights" in report
     assert "of the candidates of each iteration" in report
     assert len(lines(whole.metrics)) == 3, "the last run is as long as a candidate"
+
+
+@pytest.mark.parametrize(("other", "warns"), [(0.5, True), (0.75, False)])
+def test_an_iteration_that_tells_nothing_of_its_candidates_says_so(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, other: float, warns: bool
+) -> None:
+    config = create_rl_trainer(**settings(folder, output_dir=str(tmp_path / "run"))).config
+    record = EvolutionRecord(RunDirectory.create(tmp_path / "run"), config, Evolved.of(config))
+    vector = np.zeros(2)
+    outcomes = [Outcome(0.5), Outcome(other)]
+    record.new = 2
+    record.iteration(Iteration(0, 0.5, vector, np.stack([vector] * 2), outcomes, Best(0.5)))
+    assert ("every candidate has the fitness 0.5" in caplog.text) == warns
 
 
 def test_the_first_weights_are_those_that_are_configured_but_for_the_noise(

@@ -115,6 +115,13 @@ class EvolutionRecord:
                 says,
             )
             _log_weights(self.evolved.described(iteration.parameters))
+            if line["lowest"] == line["highest"]:
+                logger.warning(
+                    "iteration %d: every candidate has the fitness %.4g, which tells nothing of "
+                    "them; raise `meta_es.sigma` or `meta_es.T`, or evaluate on more rows",
+                    line["iteration"],
+                    mean,
+                )
         self.new = 0
 
     def best(self, best: Best, last: Vector) -> bool:
