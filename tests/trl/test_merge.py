@@ -236,7 +236,10 @@ def test_what_cannot_be_merged_is_told(base: Path, run: Path, tmp_path: Path) ->
     refused("holds a whole model, and no adapter", base)
     refused("holds no adapter", tmp_path)
     refused("there is no dtype 'bf61'; did you mean 'bf16'", dtype="bf61")
-    refused("base '/nowhere' cannot be loaded.*name it with --base", base="/nowhere")
+    refused(
+        "base '/nowhere' cannot be loaded: there is no such folder; .*name it with --base",
+        base="/nowhere",
+    )
     small = make_model(tmp_path / "small", hidden_size=16)
     refused("adapter does not fit on .*small", base=small)
     quantized = make_model(tmp_path / "quantized")

@@ -351,7 +351,7 @@ def test_a_stop_token_or_a_critic_of_another_vocabulary_is_refused_before_weight
     for settings, said in (
         ({"stop_token": "<stop>"}, "no token of this model's tokenizer"),
         ({"reward_value_model": str(tmp_path / "small")}, "knows 100 tokens"),
-        ({"reward_value_model": str(tmp_path / "none")}, "cannot be loaded"),
+        ({"reward_value_model": str(tmp_path / "none")}, "there is no such folder"),
     ):
         trainer = make(**settings)
         with pytest.raises(ConfigError, match=said):

@@ -423,3 +423,17 @@ def test_sources_that_contradict_themselves_are_refused_while_planning(  # noqa:
 def test_it_is_there_for_python_users() -> None:
     assert aligntune.train_reward_model is train_reward_model
     assert aligntune.TrainedRewardModel.__name__ == "TrainedRewardModel"
+
+
+def test_a_mistake_in_a_file_has_its_line(tmp_path: Path) -> None:
+    given = (
+        "base_model_name: a\nbase_model_name: b\ntraining_texts: [x]\nreward_functions: [length]\n"
+    )
+    file = tmp_path / "judge.yaml"
+    file.write_text(f"{given}output_dir: judge\nlearning_rte: 1\n")
+    with pytest.raises(ConfigError) as caught:
+        train_reward_model(file)
+    said = str(caught.value)
+    assert f"{file}:2:1: base_model_name: the key stands here a second time" in said
+    assert f"{file}:3:1: training_texts: list should have at least 10 items" in said
+    assert f"{file}:6:1: learning_rte: unknown key" in said

@@ -162,10 +162,23 @@ def reward_configs(config: RewardModelTrainingConfig, plugins: Plugins) -> list[
 
 def _settings(config: Any) -> RewardModelTrainingConfig:
     if isinstance(config, str | Path):
-        config = read_file(config).data
+        return _from_file(Path(config))
     if isinstance(config, RewardModelTrainingConfig):
         return config
     return RewardModelTrainingConfig(**config)
+
+
+def _from_file(path: Path) -> RewardModelTrainingConfig:
+    document = read_file(path)
+    problems = list(document.problems)
+    try:
+        config = RewardModelTrainingConfig(**document.data)
+    except ConfigError as error:
+        problems += [replace(one, where=document.place(one.path)) for one in error.problems]
+        raise ConfigError(problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return config
 
 
 def _fitter(plugins: Plugins) -> Callable[..., dict[str, Any]]:

@@ -23,6 +23,7 @@ __all__ = [
     "Head",
     "Policy",
     "TRLBackend",
+    "is_path",
     "load_kwargs",
     "load_tokenizer",
     "load_with_head",
@@ -224,6 +225,11 @@ def _set_pad_token(plan: Plan, tokenizer: PreTrainedTokenizerBase, path: str, to
     tokenizer.pad_token = token
 
 
+def is_path(name: str) -> bool:
+    """Whether this can only be a folder: a name on the hub is NAME or OWNER/NAME."""
+    return name.count("/") > 1 or name.startswith(("./", "../", "/", "~"))
+
+
 def check_model_path(plan: Plan) -> None:
     """Refuse a local path that holds no model.
 
@@ -232,9 +238,7 @@ def check_model_path(plan: Plan) -> None:
     """
     name = start(plan)
     path = Path(name).expanduser()
-    on_hub = name.count("/") < 2  # a name there is NAME or OWNER/NAME
-    local = not on_hub or name.startswith(("./", "../", "/", "~")) or path.exists()
-    if not local:
+    if not (is_path(name) or path.exists()):
         return
     field, where = _start_field(plan)
     if not path.exists():

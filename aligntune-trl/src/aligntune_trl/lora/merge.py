@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import RunError, did_you_mean
 from aligntune.run.files import reported_errors
+from aligntune_trl.backend import is_path
 from aligntune_trl.lora.adapters import Adapter, find_adapter
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def _load_base(adapter: Adapter, options: dict[str, Any]) -> PreTrainedModel:
         )
     except _BROKEN as error:
         said = str(error).strip().partition("\n")[0]
+        if is_path(adapter.base) and not Path(adapter.base).exists():
+            said = "there is no such folder"
         raise RunError(f"the base {adapter.base!r} cannot be loaded: {said}; {hint}") from error
     return model
 

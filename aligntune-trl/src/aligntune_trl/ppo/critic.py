@@ -6,11 +6,13 @@ policy's body too; with `model.reward_value_model` it is a model beside the poli
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from aligntune.errors import ConfigError, Problem
+from aligntune_trl.backend import is_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,5 +106,7 @@ def load_value_model(name: str, config: RunConfig) -> ValueModel:
 def _cannot_load(name: str, config: RunConfig, error: Exception) -> ConfigError:
     where = config.origins.get("model.reward_value_model", "")
     said = str(error).strip().partition("\n")[0]
+    if is_path(name) and not Path(name).exists():
+        said = "there is no such folder"
     message = f"{name!r} cannot be loaded: {said}"
     return ConfigError(Problem("model.reward_value_model", message, where))
