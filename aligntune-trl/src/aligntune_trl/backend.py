@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from jinja2 import TemplateError, TemplateSyntaxError
+
 from aligntune.data.chat import chat_template, pad_token
 from aligntune.enums import PrecisionType
 from aligntune.errors import ConfigError, Problem, did_you_mean
@@ -205,12 +207,26 @@ def load_tokenizer(plan: Plan, *, padding_side: str | None = None) -> PreTrained
         message = f"{start(plan)!r} brings no tokenizer"
         raise ConfigError(Problem(field, message, where, "save one beside it"))
     if (template := chat_template(plan.config)) is not None:
-        tokenizer.chat_template = template
+        _set_chat_template(plan, tokenizer, template)
     if (said := pad_token(plan.config)) is not None:
         _set_pad_token(plan, tokenizer, *said)
     elif tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _set_chat_template(plan: Plan, tokenizer: PreTrainedTokenizerBase, template: str) -> None:
+    """Render with this template, which must be one; what it refuses depends on the chat."""
+    tokenizer.chat_template = template
+    try:
+        tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
+    except TemplateSyntaxError as error:
+        message, where = f"it is no Jinja template: {error}", ""
+        for path in ("chat_template", "datasets.0.chat_template"):
+            where = where or plan.config.origins.get(path, "")
+        raise ConfigError(Problem("chat_template", message, where)) from error
+    except (TemplateError, TypeError, ValueError):  # it refuses such a chat, or needs more
+        return
 
 
 def _set_pad_token(plan: Plan, tokenizer: PreTrainedTokenizerBase, path: str, token: str) -> None:
