@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from aligntune.errors import Problem
 from aligntune.plan.parameters import Fixed, Ours, ParameterTable, Refused, To, Use, When
 from aligntune_trl.fields import batch, checking, contradictions
-from aligntune_trl.fields.bends import BENDS, lora_dropout_stays, no_lora_dropout
 from aligntune_trl.fields.machine import check_machine
 from aligntune_trl.fields.rewards import REWARD_USES
 from aligntune_trl.fields.training import trainer_uses
-from aligntune_trl.preferences.parameters import completed_uses
+from aligntune_trl.preferences.parameters import PREFERENCE_BENDS, completed_uses
 
 if TYPE_CHECKING:
     from aligntune.config import RunConfig
@@ -98,9 +97,6 @@ def kto_table(model: dict[str, Use]) -> ParameterTable:
         batch.check_checkpoints,
         batch.check_processes,
     )
-    bends = (
-        ("model.disable_dropout", lora_dropout_stays),
-        ("model.lora_dropout", no_lora_dropout),
-        *BENDS,
+    return ParameterTable(
+        kto_uses(model), PREFERENCE_BENDS, checks, batch.sft_lines, (check_machine,)
     )
-    return ParameterTable(kto_uses(model), bends, checks, batch.sft_lines, (check_machine,))

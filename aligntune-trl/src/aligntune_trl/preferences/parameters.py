@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from aligntune.plan.parameters import Ours, Use, When
+from aligntune_trl.fields.bends import BENDS, lora_dropout_stays, no_lora_dropout
 
-__all__ = ["completed_uses", "measured_uses"]
+__all__ = ["PREFERENCE_BENDS", "completed_uses", "measured_uses"]
+
+PREFERENCE_BENDS = (
+    ("model.disable_dropout", lora_dropout_stays),
+    ("model.lora_dropout", no_lora_dropout),
+    *BENDS,
+)
 
 _SAMPLES = "the completions that are written down when training ends"
 
