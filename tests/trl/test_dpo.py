@@ -418,3 +418,14 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(make: Make, tmp_path: Path)
     resumed = make(**parts).train(resume=True)
     assert len(losses(whole)) == 4
     assert losses(resumed) == losses(whole)
+
+
+def test_a_reference_that_follows_the_policy_is_where_it_was_when_a_run_resumes(
+    make: Make, tmp_path: Path
+) -> None:
+    common = {"max_steps": 4, "save_interval": 2, "learning_rate": 1e-2, "peft_enabled": False}
+    common |= {"sync_ref_model": True, "ref_model_sync_steps": 2}
+    whole = make(output_dir=str(tmp_path / "whole"), **common).train()
+    parts = {"output_dir": str(tmp_path / "parts"), **common}
+    make(**parts, stop_after_steps=2).train()
+    assert losses(make(**parts).train(resume=True)) == losses(whole)

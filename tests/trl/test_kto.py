@@ -281,8 +281,15 @@ def test_the_order_is_that_of_the_seed(make: Make, tmp_path: Path) -> None:
     assert order("a") != order("c", data_seed=1)
 
 
-def test_a_run_that_stopped_goes_on_as_if_it_had_not(make: Make, tmp_path: Path) -> None:
-    common = {"max_steps": 8, "save_interval": 2, "disable_dropout": False, "lora_dropout": 0.1}
+DROPPED = {"disable_dropout": False, "lora_dropout": 0.1}
+MOVING = {"peft_enabled": False, "sync_ref_model": True, "ref_model_sync_steps": 2}
+
+
+@pytest.mark.parametrize("settings", [DROPPED, MOVING], ids=["dropout", "moving reference"])
+def test_a_run_that_stopped_goes_on_as_if_it_had_not(
+    make: Make, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    common = {"max_steps": 8, "save_interval": 2, "learning_rate": 1e-2, **settings}
     whole = make(output_dir=str(tmp_path / "whole"), **common).train()
     parts = {"output_dir": str(tmp_path / "parts"), **common}
     make(**parts, stop_after_steps=2).train()

@@ -117,7 +117,6 @@ ALGORITHMS = (
             "kind": "rl",
             "data": "prompt",
             "rewards": "required",
-            "default_reward": "accuracy",
             "paper": "online DPO (Guo et al. 2024, arXiv 2402.04792)",
             "defaults": {
                 "train.num_generations": 2,
@@ -205,7 +204,6 @@ ALGORITHMS = (
             "kind": "rl",
             "data": "prompt",
             "rewards": "required",
-            "default_reward": "accuracy",
             "paper": "DAPO (Yu et al. 2025, arXiv 2503.14476)",
             "defaults": {
                 "train.loss_type": "dapo",
@@ -252,7 +250,6 @@ ALGORITHMS = (
             "kind": "rl",
             "data": "prompt",
             "rewards": "required",
-            "default_reward": "accuracy",
             "paper": "evolution strategies (Salimans et al. 2017, arXiv 1703.03864)",
             "aliases": ("metaes",),
         },

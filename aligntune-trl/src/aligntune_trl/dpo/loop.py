@@ -14,6 +14,7 @@ import torch
 import trl
 from accelerate.utils import is_peft_model
 
+from aligntune_trl.moving_reference import MovingReference
 from aligntune_trl.preferences.tokens import with_a_difference
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = ["PreferenceTrainer", "computed_anew", "cut"]
 logger = logging.getLogger("aligntune")
 
 
-class PreferenceTrainer(trl.DPOTrainer):
+class PreferenceTrainer(MovingReference, trl.DPOTrainer):
     """TRL's DPOTrainer on pairs of which something is left to learn from.
 
     Args:

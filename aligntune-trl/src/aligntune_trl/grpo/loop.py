@@ -6,26 +6,20 @@ Imported only once the backend is prepared: Unsloth puts trainers of its own in 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import trl
 from accelerate.utils import is_peft_model
-from safetensors.torch import load_model, save_model
 from torch.utils.data import Sampler
 
+from aligntune_trl.moving_reference import MovingReference
 from aligntune_trl.watch import COUNTED, EQUAL
 
 __all__ = ["LeaveOneOutTrainer", "RolloutTrainer", "note_counted"]
 
 
-# What a moving reference has become; the one that is loaded is where it began.
-REFERENCE = "reference.safetensors"
-_Base: Any = trl.GRPOTrainer if TYPE_CHECKING else object
-
-
-class _Completes(_Base):  # type: ignore[misc]
+class _Completes(MovingReference):
     """What both have that TRL's trainers lack."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -44,18 +38,6 @@ class _Completes(_Base):  # type: ignore[misc]
         with torch.random.fork_rng():  # training goes on as it would have without
             found: dict[str, float] = super().evaluate(*given, **named)
         return found
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        super()._save_optimizer_and_scheduler(output_dir)
-        if self.args.sync_ref_model and self.args.should_save:
-            reference = self.accelerator.unwrap_model(self.ref_model)
-            save_model(reference, str(Path(output_dir) / REFERENCE))
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if self.args.sync_ref_model and checkpoint is not None:
-            reference = self.accelerator.unwrap_model(self.ref_model)
-            load_model(reference, Path(checkpoint) / REFERENCE)
 
 
 class RolloutTrainer(_Completes, trl.GRPOTrainer):

@@ -13,6 +13,7 @@ from accelerate.utils import is_peft_model
 
 from aligntune.errors import DataError
 from aligntune_trl.dpo.loop import computed_anew, cut
+from aligntune_trl.moving_reference import MovingReference
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +23,7 @@ __all__ = ["JudgementTrainer"]
 logger = logging.getLogger("aligntune")
 
 
-class JudgementTrainer(trl.KTOTrainer):
+class JudgementTrainer(MovingReference, trl.KTOTrainer):
     """TRL's KTOTrainer on completions of which something is left to learn from.
 
     Args:
