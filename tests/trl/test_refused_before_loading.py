@@ -149,7 +149,8 @@ def test_one_mistake_is_told_once(place: Path, tmp_path: Path) -> None:
     assert said.count("train.loss_type") == 1
     assert "clip would not be used: PPO has one loss" in said
 
-    of_es = {"algorithm": "meta_es", "eval_dataset": str(place / "sums.jsonl")}
+    of_es = {"algorithm": "meta_es", "rewards": REWARDS}
+    of_es["eval_dataset"] = str(place / "sums.jsonl")
     inner = {"meta_es": {"inner_algorithm": "gpro", "evolve": ["mirror_map"]}}
     said = refused(place, tmp_path, "sums.jsonl", **of_es, **inner)
     assert said.endswith("no run inside can be 'gpro'\n    did you mean 'gspo'?")
