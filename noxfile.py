@@ -53,7 +53,7 @@ SUITES = {
     "trl": (
         EVERYTHING_BUT_UNSLOTH,
         # hatchling builds the packages of the documentation.
-        ("hatchling", "hypothesis", "pytest-xdist"),
+        ("hatchling", "hypothesis", "pytest-xdist", "wandb"),
         ("tests/trl", "tests/learning", "tests/eval", "tests/together", "tests/docs"),
     ),
     "unsloth": (

@@ -18,7 +18,10 @@ ROWS = 16
 NEEDED: dict[str, dict[str, Any]] = {
     "text_classification": {"num_labels": 2},
     "token_classification": {"num_labels": 2},
-    "meta_es": {"N": 2, "T": 1, "meta_iterations": 1, "eval_max_tokens": 4},
+    "meta_es": {
+        "meta_es": {"N": 2, "T": 1, "meta_iterations": 1, "eval_max_tokens": 4},
+        "kl_coef": 0.0,
+    },
 }
 
 
@@ -53,6 +56,8 @@ def train_one_step(entry: Entry[AlgorithmFacts], folder: Path, *, adapter: bool)
         "loggers": "none",
         **NEEDED.get(entry.name, {}),
     }
+    if entry.name == "meta_es":
+        given["eval_dataset"] = given["dataset_name"]
     if facts.data == "prompt":
         given["max_completion_length"] = 4
     if facts.rewards == "required":

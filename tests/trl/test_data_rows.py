@@ -114,6 +114,8 @@ def meets(contract: str, row: dict[str, Any]) -> bool:
             and all(map(is_label, tags))
             and len(set(map(type, tags))) == 1
         )
+    if contract == "unpaired-preference" and "label" not in row:
+        contract = "preference"  # a pair is two judgements
     parts = next(some for some in PARTS[contract] if some[0] in row)
     kind = is_chat if isinstance(row[parts[0]], list) else is_text
     good = all(kind(row[part]) for part in parts)

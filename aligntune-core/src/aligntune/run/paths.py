@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
-__all__ = ["FILES", "FOLDERS", "RunPaths"]
+__all__ = ["FILES", "FOLDERS", "OF_SOME_RUNS", "RunPaths"]
 
 FILES = (
     "run.json",
@@ -27,6 +27,8 @@ FILES = (
     "report.html",
 )
 FOLDERS = ("checkpoints", "model", "tensorboard", "meta_es")
+# Of these, what only a run has that trains a reward model, has a mirror map, is warned, or evolves.
+OF_SOME_RUNS = ("reward_model.json", "mirror_map.safetensors", "warnings.jsonl", "meta_es")
 
 
 class RunPaths:
