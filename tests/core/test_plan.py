@@ -181,6 +181,14 @@ def test_the_default_reward_is_used_where_none_is_set_and_the_plan_says_so() -> 
     assert "available: praise, custom" in str(e.value)
 
 
+def test_a_custom_reward_that_names_no_function_is_told_by_the_plan() -> None:
+    with pytest.raises(ConfigError) as caught:
+        planned(RL, rewards=[{"type": "praise"}, {"type": "custom"}])
+    (problem,) = caught.value.problems
+    assert problem.path == "rewards.1.params.reward_function"
+    assert "none is named" in problem.message
+
+
 def test_values_that_were_set_never_bend_and_the_given_configuration_stays() -> None:
     config = load_config({**RL, "precision": "bf16", "batch_size": 2})
     before = config.model_dump()

@@ -33,7 +33,7 @@ from aligntune.reward_models import (
     trained_reward_model_problems,
 )
 from aligntune.scoring import Scorer, build_scorer
-from aligntune.scoring.build import missing_packages
+from aligntune.scoring.build import CUSTOM, missing_packages
 from aligntune.scoring.settle import settle_rewards
 
 __all__ = ["Plan", "Value", "leaves", "make_plan", "unused"]
@@ -370,9 +370,20 @@ def _reward_problems(config: RunConfig, facts: AlgorithmFacts, plugins: Plugins)
         return [Problem("rewards", message, hint=_rewards_to_set(plugins))]
     if facts.rewards == "none" and config.rewards:
         return [Problem("rewards", f"{name} does not learn from rewards", hint="leave them out")]
+    unnamed = [
+        Problem(
+            f"rewards.{index}.params.reward_function",
+            "a custom reward is a function of yours, and none is named",
+            hint='name one, as "package.module:name"',
+        )
+        for index, reward in enumerate(config.rewards)
+        if reward.type == CUSTOM
+        and "reward_function" not in reward.params
+        and not plugins.rewards.matching(CUSTOM)
+    ]
     if config.distributed.num_processes == 1:
-        return []
-    return [
+        return unnamed
+    return unnamed + [
         Problem(
             f"rewards.{index}.normalize",
             f"each of {config.distributed.num_processes} processes would normalize by its own "

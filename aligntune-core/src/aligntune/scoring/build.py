@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aligntune.plugins import Plugins
     from aligntune.scoring.protocol import RewardFunction
 
-__all__ = ["RewardSettings", "build_reward", "build_scorer", "missing_packages"]
+__all__ = ["CUSTOM", "RewardSettings", "build_reward", "build_scorer", "missing_packages"]
 
 CUSTOM = "custom"
 
