@@ -11,12 +11,12 @@ from typing import Any
 import peft
 import pytest
 import transformers
-import trl
 from parameter_walk import (
     FALLBACK,
     KINDS,
     arguments_of,
     other,
+    owners,
     paths,
     planned,
     rows_without_a_field,
@@ -58,11 +58,11 @@ def test_every_row_of_a_backend_names_an_argument_that_is_there(algorithm: str) 
         "model_init_kwargs": set(inspect.signature(loads).parameters),
         # What it has no name for goes to peft; tests/unsloth/test_lora.py sees it arrive.
         "get_peft_model": {*inspect.signature(adapts).parameters, *arguments_of(peft.LoraConfig)},
-        "TrainingArguments": arguments_of(transformers.TrainingArguments),
+        # Unsloth's own configuration classes subclass TRL's.
+        **{name: arguments_of(owner) for name, owner in owners().items()},
     }
     for _, use in sent(algorithm, TABLES[algorithm]):
-        # Unsloth's own configuration classes subclass TRL's.
-        names = there.get(use.owner) or arguments_of(getattr(trl, use.owner))
+        names = there[use.owner]
         assert use.argument in names or _RENAMED.get(use.argument) in names, str(use)
 
 
