@@ -2,6 +2,7 @@
 
     python tests/learning/table.py               # everything, in the environment of Unsloth
     python tests/learning/table.py grpo dapo     # some algorithms; what others gave stays
+    python tests/learning/table.py --missing     # what has no result yet
 
 Each line of the table is a process of its own, because Unsloth patches the one that it is in. What
 the runs gave is kept in docs/learning.json, from which the page is written.
@@ -121,6 +122,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="algorithms; all of them where none is named")
+    parser.add_argument("--missing", action="store_true", help="only what has no result yet")
     parser.add_argument("--line", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     given = parser.parse_args()
@@ -128,9 +130,13 @@ def main() -> None:
         logging.disable()
         print(json.dumps(measured(tuple(given.line))))
         return
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() and given.names else {}
+    keep = RESULTS.exists() and (given.names or given.missing)
+    results = json.loads(RESULTS.read_text()) if keep else {}
+    wanted = [
+        key for key in cells(given.names) if not given.missing or " ".join(key) not in results
+    ]
     with ThreadPoolExecutor(given.jobs) as pool:
-        for key, found in pool.map(asked, cells(given.names)):
+        for key, found in pool.map(asked, wanted):
             results[" ".join(key)] = found
             results = write(results)  # each time, so that nothing is lost
     failed = [key for key, found in results.items() if "error" in found]
