@@ -88,6 +88,8 @@ def page(results: dict[str, Any], all_tasks: dict[str, Task]) -> str:
     lines = [HEAD.format(seeds=len(SEEDS))]
     for name, task in all_tasks.items():
         rows = [(key.split(), found) for key, found in results.items() if key.split()[0] == name]
+        if not rows:
+            continue
         lines += [
             f"## {name}\n",
             f"{task.about[0].upper()}{task.about[1:]}. Metric: {task.metric}.\n",
