@@ -270,6 +270,11 @@ def test_a_run_in_which_all_completions_are_equally_right_trains_nothing_and_end
     assert all(torch.equal(given[name], saved[name]) for name in saved)
 
 
+def test_every_number_that_is_logged_is_one(make: Callable[..., Any]) -> None:
+    for line in logged(make(mask_truncated_completions=False, max_steps=2).train()):
+        assert [name for name, value in line.items() if value is None] == []
+
+
 def test_an_evaluation_is_not_resampled(make: Callable[..., Any], folder: Path) -> None:
     recorder = Recorder()
     trainer = make(

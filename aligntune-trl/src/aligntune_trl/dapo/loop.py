@@ -167,8 +167,8 @@ class DAPOLoop(RolloutTrainer):
         mask = mask * counts.unsqueeze(1)
         tokens = self.accelerator.gather(mask.sum()).sum()
         batch |= {"completion_mask": mask, "num_items_in_batch": tokens}
-        if self._metrics["train"][COUNTED]:  # noted of the same batch before
-            self._metrics["train"][COUNTED].pop()
+        if noted := self._metrics["train"].get(COUNTED):  # of the same batch before
+            noted.pop()
         note_counted(self, self._metrics, batch)
         return batch
 
