@@ -170,7 +170,7 @@ def test_a_step_has_the_loss_of_the_formula(
         decided = scores[0] != scores[1]
         losses.append(decided * KINDS[kind](ratios[0] - ratios[1], beta))
     assert ties < 6
-    assert found == pytest.approx(sum(losses) / 6, rel=2e-6)
+    assert found == pytest.approx(sum(losses) / 6, rel=1e-6)
 
 
 def test_ties_teach_nothing(make: Make) -> None:
