@@ -23,7 +23,13 @@ from aligntune.testing import addition_rows, make_model, write_jsonl
 ROOT = Path(__file__).parents[2]
 PAGES = [
     str(path.relative_to(ROOT))
-    for pattern in ("*.md", "aligntune-*/README.md", "docs/*.md", "docs/algorithms/*.md")
+    for pattern in (
+        "*.md",
+        "aligntune-*/README.md",
+        "docs/*.md",
+        "docs/algorithms/*.md",
+        "docs/rewards/*.md",
+    )
     for path in sorted(ROOT.glob(pattern))
 ]
 # Snippets that are not run: a part of their text, and the reason.

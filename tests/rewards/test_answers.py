@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aligntune_rewards.answers import (
+from aligntune_rewards.verifiable.answers import (
     boxed,
     candidates,
     last_number,

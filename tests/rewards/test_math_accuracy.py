@@ -17,10 +17,11 @@ import psutil
 import pytest
 
 from aligntune import plugins
+from aligntune.processes import Worker, WorkerCrashError, WorkerStartError, WorkerTimeoutError
 from aligntune.scoring import RewardBatch
+from aligntune.scoring.faults import raw_values
 from aligntune_rewards import MathAccuracyReward
-from aligntune_rewards.math_worker import judge
-from aligntune_rewards.worker import Worker, WorkerCrashError, WorkerStartError, WorkerTimeoutError
+from aligntune_rewards.verifiable.math_worker import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ def test_an_answer_that_never_ends_is_killed_and_counted(
     started = time.monotonic()
     batch = RewardBatch([r"\boxed{7}", HANGS, r"\boxed{7}"], references=["7"] * 3)
     with caplog.at_level(logging.WARNING, "aligntune"):
-        assert reward.compute_batch(batch) == [1.0, 0.0, 1.0]
+        assert raw_values("math_accuracy", reward, batch) == [1.0, 0.0, 1.0]
     assert time.monotonic() - started < 60
     assert reward.failures == {"timeout": 1}
     assert caplog.messages == ["reward math_accuracy: of 3 completions 1 timeout"]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from aligntune import plugins
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch, as_reward
+from aligntune.scoring.faults import raw_values
 from aligntune_rewards import AccuracyReward, ExactMatchReward, LengthReward, StructureReward
 
 
@@ -52,8 +53,9 @@ def test_accuracy_counts_hedging_and_missing_answers(caplog: pytest.LogCaptureFi
     reward = AccuracyReward()
     texts = [r"\boxed{1}\boxed{2}", "none", r"\boxed{1}\boxed{3}", "2", "5"]
     with caplog.at_level(logging.DEBUG, "aligntune"):
-        assert reward.compute_batch(RewardBatch(texts, references=["2"] * 5)) == [0, 0, 0, 1, 0]
-        reward.compute_batch(RewardBatch(["2"], references=["2"]))
+        batch = RewardBatch(texts, references=["2"] * 5)
+        assert raw_values("accuracy", reward, batch) == [0, 0, 0, 1, 0]
+        raw_values("accuracy", reward, RewardBatch(["2"], references=["2"]))
     assert reward.failures == {"hedged": 1, "no answer": 1}
     assert caplog.messages == ["reward accuracy: of 5 completions 1 hedged, 1 no answer"]
 
@@ -201,7 +203,8 @@ def test_the_manifest_imports_no_reward() -> None:
     code = (
         "import sys, aligntune_rewards.plugin as p; "
         "ours = {m for m in sys.modules if m.startswith('aligntune_rewards.')}; "
-        "assert ours == {'aligntune_rewards.plugin'}, ours; "
+        "light = ('.plugin', '.manifest', '.needs', *(f'_rewards.{g}' for g in p.GROUPS)); "
+        "assert not {m for m in ours if not m.endswith(light)}, ours; "
         "assert not {'torch', 'sympy', 'math_verify', 'aligntune.scoring'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,14 +6,18 @@ that went wrong is ever turned into a number here.
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, SupportsFloat, SupportsIndex
 
 from aligntune.errors import RewardError
-from aligntune.scoring.protocol import RewardBatch, RewardFunction, SampleError
+from aligntune.scoring.protocol import Failed, RewardBatch, RewardFunction, SampleError
 
 __all__ = ["raw_values", "sample"]
+
+logger = logging.getLogger("aligntune")
 
 _SHOWN = 80
 
@@ -37,13 +41,28 @@ def raw_values(name: str, reward: RewardFunction, batch: RewardBatch) -> list[fl
             f"reward {name!r} raised {_described(error)} on a batch of {len(batch)}{first}"
         ) from error
     values = _listed(name, returned, batch)
-    return [_number(name, value, batch, index) for index, value in enumerate(values)]
+    found = [_number(name, value, batch, index) for index, value in enumerate(values)]
+    _log_failures(name, reward, found)
+    return found
 
 
 def sample(batch: RewardBatch, index: int) -> str:
     """A sample in few words: its index, its prompt and its completion, both shortened."""
     prompt = "" if batch.prompts is None else f"prompt {_short(batch.prompts[index])}, "
     return f"sample {index} of {len(batch)} ({prompt}completion {_short(batch.texts[index])})"
+
+
+def _log_failures(name: str, reward: RewardFunction, values: Sequence[float | None]) -> None:
+    """Say once for a batch how many completions could not be judged, and why."""
+    kinds = Counter(value.kind for value in values if isinstance(value, Failed))
+    if kinds:
+        logger.log(
+            logging.WARNING if kinds.keys() - reward.quiet else logging.DEBUG,
+            "reward %s: of %d completions %s",
+            name,
+            len(values),
+            ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
+        )
 
 
 def _listed(name: str, returned: object, batch: RewardBatch) -> list[object]:
@@ -64,8 +83,8 @@ def _listed(name: str, returned: object, batch: RewardBatch) -> list[object]:
 
 
 def _number(name: str, value: object, batch: RewardBatch, index: int) -> float | None:
-    if value is None:
-        return None
+    if value is None or isinstance(value, Failed):
+        return value
     wrong = f"reward {name!r} returned {_short(value)} for {sample(batch, index)}"
     if not isinstance(value, SupportsFloat | SupportsIndex):
         raise RewardError(f"{wrong}; it must return a number")

@@ -8,10 +8,12 @@ forms into this one is in `aligntune.scoring.adapt`.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from aligntune.errors import DataError, RewardError
 from aligntune.scoring.conversation import prompt_text
@@ -20,7 +22,7 @@ from aligntune.scoring.signature import Accepts
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping, Sequence
 
-__all__ = ["ENGINE_COLUMNS", "RewardBatch", "RewardFunction", "SampleError", "run_async"]
+__all__ = ["ENGINE_COLUMNS", "Failed", "RewardBatch", "RewardFunction", "SampleError", "run_async"]
 
 T = TypeVar("T")
 
@@ -97,6 +99,30 @@ class RewardBatch:
             yield text, {name: values[index] for name, values in columns.items()}
 
 
+class Failed(float):
+    """The lowest value of a range, given to a completion that could not be judged; `kind` says why.
+
+    It is never cached: what ran out of time may be in time when it is scored again.
+    """
+
+    kind: str
+
+    def __new__(cls, value: float, kind: str) -> Self:
+        made = super().__new__(cls, value)
+        made.kind = kind
+        return made
+
+    def __reduce__(self) -> tuple[type[Failed], tuple[float, str]]:
+        return Failed, (float(self), self.kind)
+
+    # It shows itself as the number it is.
+    __repr__ = float.__repr__
+
+
+# `fail` is called from several threads; counting is quick, so that one lock serves all rewards.
+_COUNTING = threading.Lock()
+
+
 class SampleError(RewardError):
     """A reward raised on one completion; `index` says which, `__cause__` holds what it raised."""
 
@@ -119,7 +145,12 @@ class RewardFunction:
     `requires`: what the data must bring: `"reference"`, or names of columns.
     `range`: lowest and highest value; what is the completion's own fault (it cannot be parsed, it
     runs out of time) earns the lowest. `deterministic`: the same input always gives the same value.
-    `cost`: `"inline"` (microseconds), `"process"` (works in processes of its own) or `"model"`.
+    `cost`: `"inline"` (microseconds), `"process"` or `"model"`. `timeout`: seconds that one
+    completion may take, for `"process"`: the engine calls `compute` in worker processes of its own,
+    bounded in number, and kills one that takes longer; the completion then earns the lowest value.
+    `own_processes`: a `"process"` reward that starts and kills processes itself; the engine calls
+    its `compute` from several threads at once.
+    `failures`: how often completions earned the lowest value without being judged, and why.
     """
 
     name: str = ""
@@ -128,6 +159,10 @@ class RewardFunction:
     range: tuple[float, float] = (float("-inf"), float("inf"))
     deterministic: bool = True
     cost: Literal["inline", "process", "model"] = "inline"
+    timeout: float | None = None
+    own_processes: bool = False
+    # Kinds of failure that are ordinary in an untrained model, and logged at level DEBUG.
+    quiet: frozenset[str] = frozenset()
 
     methods: ClassVar[tuple[str, ...]] = ("compute", "compute_batch", "acompute_batch")
 
@@ -141,6 +176,28 @@ class RewardFunction:
         """What the data must bring: `requires`, and what `compute` declares without a default."""
         declared = self.accepts.required if self._overrides("compute") else frozenset()
         return (self.requires | declared) - ENGINE_COLUMNS
+
+    @cached_property
+    def failures(self) -> Counter[str]:
+        """How often `fail` was called, by the kind of failure."""
+        return Counter()
+
+    def fail(self, kind: str) -> float:
+        """Count a failure that is the completion's own fault; returns the lowest value.
+
+        `kind` says in a word or two what happened: `"timeout"`, `"unparseable"`.
+
+        Raises:
+            ValueError: if the reward declares no finite range.
+        """
+        low = self.range[0]
+        if not math.isfinite(low):
+            raise ValueError(
+                f"reward {self.label!r} failed ({kind}) and has no lowest value: declare `range`"
+            )
+        with _COUNTING:
+            self.failures[kind] += 1
+        return Failed(low, kind)
 
     def load(self) -> None:
         """Load what scoring needs, such as weights; called before the policy is loaded.

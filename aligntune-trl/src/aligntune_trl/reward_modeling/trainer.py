@@ -63,7 +63,7 @@ class RewardModelTrainer(TRLTrainer, RLTrainerBase):
         import trl
 
         assert self.data is not None
-        # What a reward of this model gives it to read, see `aligntune_rewards.inputs`.
+        # What a reward of this model gives it to read, see `aligntune_rewards.learned.inputs`.
         chat = not isinstance(self.data.rows[0]["chosen"], str)
         policy.tokenizer.init_kwargs["reward_inputs"] = "chat" if chat else "text"
         model: Any = policy.model

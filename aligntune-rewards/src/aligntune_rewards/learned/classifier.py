@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from aligntune.errors import ConfigError
-from aligntune_rewards.inputs import batches, encoded, padded
-from aligntune_rewards.model_reward import ModelReward
+from aligntune_rewards.learned.inputs import batches, encoded, padded
+from aligntune_rewards.learned.model_reward import ModelReward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from aligntune.scoring import RewardBatch
-    from aligntune_rewards.inputs import Form
-    from aligntune_rewards.models import Kind, Loaded
+    from aligntune_rewards.learned.inputs import Form
+    from aligntune_rewards.learned.models import Kind, Loaded
 
 __all__ = ["ClassifierReward", "labels_of", "listed"]
 
@@ -30,7 +30,8 @@ class ClassifierReward(ModelReward):
     def logits(self, batch: RewardBatch, form: Form) -> torch.Tensor:
         """Logits of each completion, shape (completions, labels), float32 on the CPU.
 
-        `form`: how prompt and completion are put together, see `aligntune_rewards.inputs.encoded`.
+        `form`: how prompt and completion are put together, see
+        `aligntune_rewards.learned.inputs.encoded`.
         """
         import torch
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from aligntune.scoring import RewardFunction
-from aligntune_rewards.answers import boxed
+from aligntune_rewards.verifiable.answers import boxed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aligntune.errors import ConfigError
-from aligntune_rewards.classifier import ClassifierReward, labels_of, listed
+from aligntune_rewards.learned.classifier import ClassifierReward, labels_of, listed
 
 if TYPE_CHECKING:
     from aligntune.scoring import RewardBatch
-    from aligntune_rewards.models import Loaded
+    from aligntune_rewards.learned.models import Loaded
 
 __all__ = ["SAFE_LABELS", "HarmfulContentReward", "ToxicityReward"]
 
@@ -38,7 +38,7 @@ class ToxicityReward(ClassifierReward):
         model: a classifier: a local folder, or the name of a model on the hub.
         unsafe: names or numbers of the labels that count against a completion.
 
-    The other parameters are those of `aligntune_rewards.model_reward.ModelReward`.
+    The other parameters are those of `aligntune_rewards.learned.model_reward.ModelReward`.
 
     Raises:
         ConfigError: when the model is loaded, if nothing says which of its labels are unsafe.
@@ -93,7 +93,7 @@ class HarmfulContentReward(ToxicityReward):
         model: a classifier: a local folder, or the name of a model on the hub.
         unsafe: names or numbers of the labels that count against a completion.
 
-    The other parameters are those of `aligntune_rewards.model_reward.ModelReward`.
+    The other parameters are those of `aligntune_rewards.learned.model_reward.ModelReward`.
     """
 
     model: str = "KoalaAI/Text-Moderation"

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from aligntune_rewards.answers import (
+from aligntune.scoring import RewardFunction
+from aligntune_rewards.verifiable.answers import (
     candidates,
     last_number,
     parse_number,
     references_of,
     same_answer,
 )
-from aligntune_rewards.counted import CountedReward
 
 __all__ = ["AccuracyReward"]
 
 
-class AccuracyReward(CountedReward):
+class AccuracyReward(RewardFunction):
     r"""1 if the final answer of a completion is the reference, else 0.
 
     The final answer is what the completion declares: every `\boxed{…}` (all must be right, so that
@@ -42,9 +42,9 @@ class AccuracyReward(CountedReward):
     name = "accuracy"
     requires = frozenset({"reference"})
     range = (0.0, 1.0)
+    quiet = frozenset({"no answer", "hedged"})
 
     def __init__(self, tolerance: float = 0.0) -> None:
-        super().__init__()
         if not 0.0 <= tolerance < float("inf"):
             raise ValueError(f"tolerance is {tolerance}; it must be a finite number, 0 or more")
         self.tolerance = tolerance

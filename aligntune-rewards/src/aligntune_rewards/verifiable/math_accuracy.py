@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aligntune_rewards.answers import boxed, candidates, references_of
-from aligntune_rewards.counted import CountedReward
-from aligntune_rewards.worker import Worker, WorkerCrashError, WorkerTimeoutError
+from aligntune.processes import Worker, WorkerCrashError, WorkerTimeoutError
+from aligntune.scoring import RewardFunction
+from aligntune_rewards.verifiable.answers import boxed, candidates, references_of
 
 __all__ = ["MathAccuracyReward"]
 
@@ -16,7 +16,7 @@ _LONGEST_TEXT = 20_000
 _MOST_ANSWERS = 8
 
 
-class MathAccuracyReward(CountedReward):
+class MathAccuracyReward(RewardFunction):
     r"""1 if the final answer is equal to the reference as mathematics, else 0.
 
     The answer is every `\boxed{…}` of the completion (all must be right: `\boxed{71}\boxed{72}`
@@ -46,10 +46,12 @@ class MathAccuracyReward(CountedReward):
     name = "math_accuracy"
     requires = frozenset({"reference"})
     range = (0.0, 1.0)
+    quiet = frozenset({"no answer", "hedged"})
     cost = "process"
+    own_processes = True
+    timeout: float
 
     def __init__(self, timeout: float = 5.0) -> None:
-        super().__init__()
         if not 0.0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}; it must be a finite number of seconds above 0")
         self.timeout = timeout

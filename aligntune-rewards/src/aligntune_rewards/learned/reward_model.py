@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from aligntune.errors import ConfigError
-from aligntune_rewards.classifier import ClassifierReward, labels_of, listed
-from aligntune_rewards.inputs import Form
+from aligntune_rewards.learned.classifier import ClassifierReward, labels_of, listed
+from aligntune_rewards.learned.inputs import Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from aligntune.scoring import RewardBatch
-    from aligntune_rewards.models import Loaded
+    from aligntune_rewards.learned.models import Loaded
 
 __all__ = ["HelpfulnessReward", "RewardModelReward"]
 
@@ -37,7 +37,7 @@ class RewardModelReward(ClassifierReward):
             text with the end-of-sequence token, `"completion"` leaves the prompt out; `"auto"` is
             what AlignTune trained the model on, else chat where there is a template, else pair.
 
-    The other parameters are those of `aligntune_rewards.model_reward.ModelReward`.
+    The other parameters are those of `aligntune_rewards.learned.model_reward.ModelReward`.
 
     Raises:
         ConfigError: when the model is loaded, if it is no trained classifier, or has several labels

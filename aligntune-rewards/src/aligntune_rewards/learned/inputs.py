@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aligntune.scoring import RewardBatch
-    from aligntune_rewards.models import Loaded
+    from aligntune_rewards.learned.models import Loaded
 
 __all__ = ["Form", "batches", "encoded", "messages_of", "padded", "plain"]
 

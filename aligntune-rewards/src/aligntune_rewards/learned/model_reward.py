@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.scoring import RewardBatch, RewardFunction
-from aligntune_rewards.models import Kind, Loaded, Weights, load
+from aligntune_rewards.learned.models import Kind, Loaded, Weights, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

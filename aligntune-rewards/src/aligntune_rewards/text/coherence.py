@@ -7,14 +7,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from aligntune_rewards.inputs import batches, messages_of, padded, plain
-from aligntune_rewards.model_reward import ModelReward
+from aligntune_rewards.learned.inputs import batches, messages_of, padded, plain
+from aligntune_rewards.learned.model_reward import ModelReward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aligntune.scoring import RewardBatch
-    from aligntune_rewards.models import Kind, Loaded
+    from aligntune_rewards.learned.models import Kind, Loaded
 
 __all__ = ["CoherenceReward"]
 
@@ -42,7 +42,7 @@ class CoherenceReward(ModelReward):
         model: a causal language model: a local folder, or the name of a model on the hub.
         midpoint: the perplexity that earns 0.5.
 
-    The other parameters are those of `aligntune_rewards.model_reward.ModelReward`.
+    The other parameters are those of `aligntune_rewards.learned.model_reward.ModelReward`.
     """
 
     model: str = "HuggingFaceTB/SmolLM2-135M-Instruct"

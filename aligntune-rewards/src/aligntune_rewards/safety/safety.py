@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune import plugins
 from aligntune.scoring import RewardBatch, RewardFunction, build_reward
 from aligntune.scoring.faults import raw_values
-from aligntune_rewards.model_reward import ModelReward
+from aligntune_rewards.learned.model_reward import ModelReward
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

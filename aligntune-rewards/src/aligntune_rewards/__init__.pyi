@@ -1,0 +1,12 @@
+from aligntune_rewards.learned.reward_model import HelpfulnessReward as HelpfulnessReward
+from aligntune_rewards.learned.reward_model import RewardModelReward as RewardModelReward
+from aligntune_rewards.safety.moderation import HarmfulContentReward as HarmfulContentReward
+from aligntune_rewards.safety.moderation import ToxicityReward as ToxicityReward
+from aligntune_rewards.safety.privacy import PrivacyReward as PrivacyReward
+from aligntune_rewards.safety.safety import SafetyReward as SafetyReward
+from aligntune_rewards.shape.length import LengthReward as LengthReward
+from aligntune_rewards.shape.structure import StructureReward as StructureReward
+from aligntune_rewards.text.coherence import CoherenceReward as CoherenceReward
+from aligntune_rewards.verifiable.accuracy import AccuracyReward as AccuracyReward
+from aligntune_rewards.verifiable.exact_match import ExactMatchReward as ExactMatchReward
+from aligntune_rewards.verifiable.math_accuracy import MathAccuracyReward as MathAccuracyReward

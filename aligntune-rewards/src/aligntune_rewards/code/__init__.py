@@ -1,0 +1,1 @@
+"""Rewards of program code, beside those that run it."""

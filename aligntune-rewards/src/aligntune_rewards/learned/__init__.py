@@ -1,0 +1,1 @@
+"""Rewards that a model was trained for: reward models, judges, ensembles of them."""

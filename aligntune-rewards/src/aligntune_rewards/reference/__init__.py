@@ -1,0 +1,1 @@
+"""Rewards that compare a completion with a reference text."""

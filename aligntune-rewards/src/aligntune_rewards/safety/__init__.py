@@ -1,0 +1,1 @@
+"""Rewards that keep completions harmless and private."""

@@ -1,0 +1,1 @@
+"""Rewards of form: length, layout, repetition, language."""

@@ -1,0 +1,1 @@
+"""Rewards of style: mood, tone, register."""
