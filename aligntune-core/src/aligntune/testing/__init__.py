@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aligntune.testing.classifiers import make_classifier
 from aligntune.testing.data import addition_rows, preference_rows, write_jsonl
 from aligntune.testing.hub import Hub
 from aligntune.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
@@ -10,6 +11,7 @@ __all__ = [
     "CHAT_TEMPLATE",
     "Hub",
     "addition_rows",
+    "make_classifier",
     "make_model",
     "make_tokenizer",
     "preference_rows",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["CHAT_TEMPLATE", "make_model", "make_tokenizer"]
+__all__ = ["CHAT_TEMPLATE", "make_model", "make_tokenizer", "no_bars"]
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>"
@@ -87,14 +87,14 @@ def make_model(
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     path = Path(path)
-    with _no_bars():
+    with no_bars():
         model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """A model of this size is saved before a bar could be read."""
     from transformers.utils import logging
 
