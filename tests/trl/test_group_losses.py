@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from aligntune import create_rl_trainer
 from aligntune.testing import addition_rows, make_model, write_jsonl
+from aligntune_trl.fields.checking import GRPO_LOSSES
 
 PROMPTS = [[5, 6, 7], [8, 9], [5, 6, 7], [10], [11, 12], [7, 7, 7]]
 COMPLETIONS = [[11, 12, 13, 14], [15], [16, 17, 18], [19, 20], [21, 22, 23], [9, 8]]
@@ -191,10 +192,15 @@ def luspo(made: list[Completion]) -> float:
     return -sum(found) / len(made)
 
 
+def cispo_weight(ratio: float) -> float:
+    """What a token counts by: its ratio, capped from above alone."""
+    return min(ratio, 1.3)
+
+
 def cispo(made: list[Completion]) -> float:
     """CISPO (arXiv 2506.13585): log-probabilities weighed by capped ratios."""
     found = [
-        min(ratio, 1.3) * m.advantage * new
+        cispo_weight(ratio) * m.advantage * new
         for m in counted(made)
         for ratio, new in zip(m.ratios(), m.new, strict=True)
     ]
@@ -212,6 +218,21 @@ def sapo(made: list[Completion]) -> float:
     return -sum(found) / len(made)
 
 
+def vespo_weight(made: Completion) -> float:
+    """VESPO (arXiv 2602.10693): W^c₁ exp(c₂ - c₂ W) of the ratio W of the whole completion.
+
+    Its powers and decays are those of the authors' runs, which differ by the advantage's sign.
+    """
+    power, decay = (2.0, 3.0) if made.advantage >= 0 else (3.0, 2.0)
+    return made.likelihood**power * math.exp(decay * (1 - made.likelihood))
+
+
+def vespo(made: list[Completion]) -> float:
+    """Log-probabilities, weighed by the ratio of their completion."""
+    found = [vespo_weight(m) * m.advantage * new for m in counted(made) for new in m.new]
+    return -mean(found)
+
+
 def rloo(made: list[Completion]) -> float:
     """Ahmadian et al. 2024: a completion is one action; TRL clips its ratio as PPO does.
 
@@ -226,11 +247,14 @@ CLIP = {"cliprange": LOW, "cliprange_high": HIGH}
 CASES: dict[str, tuple[str, dict[str, Any], float, Callable[[list[Completion]], float]]] = {
     "grpo": ("grpo", {**CLIP, "kl_coef": BETA}, 0.4, grpo),
     "bnpo": ("grpo", {**CLIP, "kl_coef": BETA, "loss_type": "bnpo"}, 0.4, bnpo),
+    # Of one forward pass, which is the whole update here, it is the same mean.
+    "dapo": ("grpo", {**CLIP, "kl_coef": BETA, "loss_type": "dapo"}, 0.4, bnpo),
     "dr_grpo": ("dr_grpo", CLIP, 0.4, dr_grpo),
     "gspo": ("gspo", {}, 1e-3, gspo),
     "luspo": ("grpo", {**CLIP, "kl_coef": 0.0, "loss_type": "luspo"}, 0.4, luspo),
     "cispo": ("grpo", {"cliprange_high": 1.3, "kl_coef": 0.0, "loss_type": "cispo"}, 0.4, cispo),
     "sapo": ("grpo", {"kl_coef": 0.0, "loss_type": "sapo"}, 0.4, sapo),
+    "vespo": ("grpo", {"kl_coef": 0.0, "loss_type": "vespo"}, 0.15, vespo),
     "rloo": ("rloo", CLIP, 0.3, rloo),
 }
 
@@ -239,14 +263,43 @@ CASES: dict[str, tuple[str, dict[str, Any], float, Callable[[list[Completion]], 
 def test_the_loss_is_the_formula(make: Callable[..., Any], name: str) -> None:
     algorithm, settings, scale, formula = CASES[name]
     trainer, made = make(algorithm, **settings), completions(scale)
-    trainer.model.eval()
-    given = padded([m.new for m in made])
-    given[batch(made)["completion_mask"] == 0] = -1.0
-    trainer._get_per_token_logps_and_entropies = lambda *args, **more: (given, -given, None)
-    found = float(trainer._compute_loss(trainer.model, batch(made)))
+    found = float(loss_of(trainer, made)[0].detach())
     assert found == pytest.approx(formula(made), rel=1e-6)
     clipped = trainer._metrics["eval"].get("clip_ratio/region_mean", [0.5])[0]
     assert 0 < clipped < 1, "ratios that are not clipped tell few losses apart"
+
+
+def loss_of(trainer: Any, made: list[Completion]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss, and the log-probabilities that it is a function of."""
+    trainer.model.eval()
+    given = padded([m.new for m in made])
+    given[batch(made)["completion_mask"] == 0] = -1.0
+    given.requires_grad_()
+    made_up = (given, -given.detach(), None)
+    trainer._get_per_token_logps_and_entropies = lambda *args, **more: made_up
+    return trainer._compute_loss(trainer.model, batch(made)), given
+
+
+def test_every_loss_that_a_run_may_ask_for_has_a_formula() -> None:
+    named = {settings.get("loss_type", "grpo") for _, settings, *_ in CASES.values()}
+    assert named | {"dr_grpo"} >= set(GRPO_LOSSES)
+
+
+@pytest.mark.parametrize("name", ["cispo", "vespo"])
+def test_what_weighs_a_log_probability_is_no_part_of_the_gradient(
+    make: Callable[..., Any], name: str
+) -> None:
+    """The loss has the same value either way; the gradient tells."""
+    algorithm, settings, scale, _ = CASES[name]
+    made = completions(scale)
+    loss, given = loss_of(make(algorithm, **settings), made)
+    loss.backward()
+    tokens = sum(len(m.new) for m in counted(made))
+    for index, m in enumerate(made):
+        weights = [cispo_weight(r) if name == "cispo" else vespo_weight(m) for r in m.ratios()]
+        expected = [-weight * m.advantage / tokens * (index != MASKED) for weight in weights]
+        assert given.grad is not None
+        assert given.grad[index, : len(expected)].tolist() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
