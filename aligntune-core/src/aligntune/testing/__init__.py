@@ -1,8 +1,9 @@
-"""Small real models and data, made here and never downloaded: for tests, and for the quickstart."""
+"""For tests: small real models and data, made here and never downloaded; what a reward must be."""
 
 from __future__ import annotations
 
 from aligntune.testing.classifiers import make_classifier
+from aligntune.testing.conformance import RewardConformance, reward_conformance
 from aligntune.testing.data import addition_rows, preference_rows, write_jsonl
 from aligntune.testing.hub import Hub
 from aligntune.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
@@ -10,10 +11,12 @@ from aligntune.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
 __all__ = [
     "CHAT_TEMPLATE",
     "Hub",
+    "RewardConformance",
     "addition_rows",
     "make_classifier",
     "make_model",
     "make_tokenizer",
     "preference_rows",
+    "reward_conformance",
     "write_jsonl",
 ]
