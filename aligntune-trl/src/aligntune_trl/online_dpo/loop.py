@@ -114,7 +114,9 @@ class OnlinePairs(RolloutTrainer):
             logits_to_keep=-window.start,
             use_cache=False,
         )
-        logprobs = out.logits[:, window].float().log_softmax(dim=-1)
+        # Half precision would lose what two policies differ by.
+        single = torch.promote_types(out.logits.dtype, torch.float32)
+        logprobs = out.logits[:, window].to(single).log_softmax(dim=-1)
         of_tokens = logprobs.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
         summed: Tensor = (of_tokens * mask).sum(dim=1).view(-1, 2)
         return summed
