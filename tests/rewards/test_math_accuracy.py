@@ -78,10 +78,9 @@ def test_the_reference_is_the_first_argument_of_verify() -> None:
 def test_an_answer_that_never_ends_is_killed_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    others = psutil.Process().children(recursive=True)
     reward = MathAccuracyReward(timeout=3.0)
     reward.compute("1", "1")
-    first = reward.worker.pid
-    assert first is not None
     started = time.monotonic()
     batch = RewardBatch([r"\boxed{7}", HANGS, r"\boxed{7}"], references=["7"] * 3)
     with caplog.at_level(logging.WARNING, "aligntune"):
@@ -89,9 +88,9 @@ def test_an_answer_that_never_ends_is_killed_and_counted(
     assert time.monotonic() - started < 60
     assert reward.failures == {"timeout": 1}
     assert caplog.messages == ["reward math_accuracy: of 3 completions 1 timeout"]
-    assert not psutil.pid_exists(first)
-    assert reward.worker.pid not in (None, first)
+    begun = psutil.Process().children(recursive=True)
     reward.close()
+    assert not [process for process in begun if process.is_running() and process not in others]
     assert not [p for p in psutil.Process().children() if p.status() == psutil.STATUS_ZOMBIE]
 
 
@@ -111,13 +110,12 @@ def test_it_works_off_the_main_thread(reward: MathAccuracyReward) -> None:
 def test_a_worker_that_dies_between_calls_is_replaced() -> None:
     reward = MathAccuracyReward(timeout=20.0)
     assert reward.compute("7", "7") == 1.0
-    pid = reward.worker.pid
-    assert pid is not None
+    [pid] = reward.workers.pids
     os.kill(pid, signal.SIGKILL)
     while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     assert reward.compute("7", "7") == 1.0
-    assert reward.worker.pid != pid
+    assert reward.workers.pids != [pid]
     assert not psutil.pid_exists(pid)
     reward.close()
 
@@ -136,14 +134,14 @@ def test_many_boxed_answers_are_hedging(reward: MathAccuracyReward) -> None:
 def test_a_pickled_reward_starts_a_worker_of_its_own(reward: MathAccuracyReward) -> None:
     other = pickle.loads(pickle.dumps(reward))
     assert other.compute("7", "7") == 1.0
-    assert other.worker.pid != reward.worker.pid
+    assert not {*other.workers.pids} & {*reward.workers.pids}
     other.close()
 
 
 def test_the_process_ends_with_the_interpreter() -> None:
     code = (
         "from aligntune_rewards import MathAccuracyReward; r = MathAccuracyReward(timeout=20); "
-        "r.compute('1', '1'); print(r.worker.pid)"
+        "r.compute('1', '1'); print(*r.workers.pids)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
@@ -156,9 +154,9 @@ def test_the_process_ends_although_its_parent_was_killed_while_it_hung() -> None
     # Nobody waits for the answer for 99 seconds: the process limits its own time.
     code = (
         "from aligntune_rewards import MathAccuracyReward; r = MathAccuracyReward(timeout=20); "
-        "r.compute('1', '1'); print(r.worker.pid, flush=True); "
+        "r.compute('1', '1'); print(*r.workers.pids, flush=True); "
         f"q = {{'gold': '7', 'answers': None, 'text': '${HANGS[7:-1]}$', 'seconds': 1}}; "
-        "r.worker.call(q, 99)"
+        "r.workers.call(q, 99)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

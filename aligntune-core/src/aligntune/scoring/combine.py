@@ -11,10 +11,12 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import ConfigError, RewardError
 from aligntune.scoring.conversation import completion_text, is_conversation
+from aligntune.scoring.engine import side_by_side
 from aligntune.scoring.faults import raw_values, sample
 from aligntune.scoring.normalize import Running, by_range, normalized
 from aligntune.scoring.parts import Part, reads_reference, require, with_names_of_their_own
@@ -121,7 +123,9 @@ class Scorer:
         else:
             for part in self.parts:
                 require(part, frozenset(batch.columns), "given with the batch")
-        raw = {part.name: self._raw(part, batch) for part in self.parts}
+        raw = side_by_side(
+            {part.name: (part.reward, partial(self._raw, part, batch)) for part in self.parts}
+        )
         added = {part.name: self._normalized(part, raw[part.name], batch) for part in self.parts}
         totals = [self._total(index, raw, added, batch) for index in range(len(batch))]
         self.last = Breakdown(batch.texts, batch.prompts, batch.references, totals, raw, batch.step)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, SupportsFloat, SupportsIndex
 
 from aligntune.errors import RewardError
+from aligntune.scoring.engine import computed
 from aligntune.scoring.protocol import Failed, RewardBatch, RewardFunction, SampleError
 
 __all__ = ["raw_values", "sample"]
@@ -29,7 +30,7 @@ def raw_values(name: str, reward: RewardFunction, batch: RewardBatch) -> list[fl
         RewardError: if it raises, or returns a wrong count or anything that is no finite number.
     """
     try:
-        returned = reward.compute_batch(batch)
+        returned = computed(reward, batch)
     except SampleError as error:
         cause = error.__cause__ or error
         raise RewardError(

@@ -163,8 +163,20 @@ class RewardFunction:
     own_processes: bool = False
     # Kinds of failure that are ordinary in an untrained model, and logged at level DEBUG.
     quiet: frozenset[str] = frozenset()
+    # The arguments of the constructor; values are cached by them.
+    made_with: tuple[Any, ...]
 
     methods: ClassVar[tuple[str, ...]] = ("compute", "compute_batch", "acompute_batch")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made = super().__new__(cls)
+        made.made_with = (args, tuple(sorted(kwargs.items())))
+        return made
+
+    @property
+    def cached(self) -> bool:
+        """Whether values are kept, for when the same is to be scored again."""
+        return self.deterministic and self.cost == "process"
 
     @property
     def label(self) -> str:
@@ -198,6 +210,12 @@ class RewardFunction:
         with _COUNTING:
             self.failures[kind] += 1
         return Failed(low, kind)
+
+    def count(self, value: object) -> None:
+        """Count a failure that `fail` returned in another process."""
+        if isinstance(value, Failed):
+            with _COUNTING:
+                self.failures[value.kind] += 1
 
     def load(self) -> None:
         """Load what scoring needs, such as weights; called before the policy is loaded.
@@ -240,6 +258,17 @@ class RewardFunction:
     @classmethod
     def _overrides(cls, method: str) -> bool:
         return getattr(cls, method) is not getattr(RewardFunction, method)
+
+    @property
+    def scores_single_texts(self) -> bool:
+        """Whether `compute` is all there is, so that each text may be scored apart."""
+        batches = self._overrides("compute_batch") or self._overrides("acompute_batch")
+        return self._overrides("compute") and not batches
+
+    @property
+    def is_async(self) -> bool:
+        """Whether scoring waits for something else, such as a server."""
+        return self._overrides("acompute_batch")
 
     @classmethod
     def scores(cls) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aligntune.processes import Worker, WorkerCrashError, WorkerTimeoutError
+from aligntune.processes import WorkerCrashError, Workers, WorkerTimeoutError
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.verifiable.answers import boxed, candidates, references_of
 
@@ -19,10 +19,10 @@ _MOST_ANSWERS = 8
 class MathAccuracyReward(RewardFunction):
     r"""1 if the final answer is equal to the reference as mathematics, else 0.
 
-    The answer is every `\boxed{…}` of the completion (all must be right: `\boxed{71}\boxed{72}`
-    earns nothing for 72), or else every `<answer>…</answer>`, or else what math-verify finds in the
-    last 20,000 characters of the text. `\frac{1}{2}` equals 0.5, and `x + 1` equals `1 + x`.
-    Judged by math-verify (https://github.com/huggingface/Math-Verify) with the reference as gold.
+    The answer is every `\boxed{…}` of the completion (each must be right, or all together be the
+    reference: `\boxed{71}\boxed{72}` earns nothing for 72, and 1 for the set of both), or else every
+    `<answer>…</answer>`, or else what math-verify finds in the last 20,000 characters of the text.
+    `\frac{1}{2}` equals 0.5, and `x + 1` equals `1 + x`. Judged by math-verify (https://github.com/huggingface/Math-Verify) with the reference as gold.
 
     math-verify works in a process of its own, since comparing an answer such as `9^{9^{9^9}}` never
     ends. A completion that takes longer than `timeout`, ends that process or cannot be parsed earns
@@ -34,6 +34,7 @@ class MathAccuracyReward(RewardFunction):
 
     Args:
         timeout: seconds that one completion may take.
+        precision: decimal places to which numbers must agree.
 
     Attributes:
         failures: counts of `"timeout"`, `"crash"`, `"unparseable"`, `"hedged"`, `"no answer"`, and
@@ -51,14 +52,17 @@ class MathAccuracyReward(RewardFunction):
     own_processes = True
     timeout: float
 
-    def __init__(self, timeout: float = 5.0) -> None:
+    def __init__(self, timeout: float = 5.0, precision: int = 6) -> None:
         if not 0.0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}; it must be a finite number of seconds above 0")
+        if isinstance(precision, bool) or not isinstance(precision, int) or precision < 0:
+            raise ValueError(f"precision is {precision!r}; it must be a whole number, 0 or more")
         self.timeout = timeout
-        self.worker = Worker(_PROGRAM)
+        self.precision = precision
+        self.workers = Workers(_PROGRAM)
 
     def compute(self, text: str, reference: Any = None) -> float | None:
-        wanted = [] if reference is None else [a for a in references_of(reference) if a]
+        wanted = [] if reference is None else _golds(reference)
         if not wanted:
             return None
         answers = candidates(text) if boxed(text) or "</answer>" in text.lower() else None
@@ -75,14 +79,29 @@ class MathAccuracyReward(RewardFunction):
 
     def close(self) -> None:
         """End the process that compares; the next call starts another."""
-        self.worker.close()
+        self.workers.close()
 
     def _verdict(self, gold: str, answers: list[str] | None, text: str) -> str:
-        request = {"gold": gold, "answers": answers, "text": text, "seconds": self.timeout}
+        request = {
+            "gold": gold,
+            "answers": answers,
+            "text": text,
+            "places": self.precision,
+            "seconds": self.timeout,
+        }
         try:
-            verdict: str = self.worker.call(request, self.timeout)["verdict"]
+            verdict: str = self.workers.call(request, self.timeout)["verdict"]
         except WorkerTimeoutError:
             return "timeout"
         except WorkerCrashError:
             return "crash"
         return verdict
+
+
+def _golds(reference: Any) -> list[str]:
+    """The accepted answers; which of the boxes of a worked solution count is left to math-verify."""
+    each = reference if isinstance(reference, list | tuple) else [reference]
+    found = [
+        str(one) if boxed(str(one)) else answer for one in each for answer in references_of(one)
+    ]
+    return [gold for gold in found if gold]

@@ -1,7 +1,7 @@
 r"""The program that compares mathematical answers, run in a process of its own by `math_accuracy`.
 
-Requests: `{"gold": …, "answers": […] or null, "text": …, "seconds": …}`. Answers: `{"verdict": …}`
-with `"right"`, `"wrong"`, `"hedged"` (some of the answers are right), `"no answer"`, or `"no gold"`
+Requests: `{"gold": …, "answers": […] or null, "text": …, "places": …, "seconds": …}`, where places
+are decimal places. Answers: `{"verdict": …}` with `"right"`, `"wrong"`, `"hedged"` (some of the answers are right), `"no answer"`, or `"no gold"`
 (the reference cannot be parsed). It imports nothing of AlignTune, so that it starts quickly.
 """
 
@@ -33,15 +33,30 @@ def _gold(text: str) -> list[Any]:
     return list(parse(f"${text}$", parsing_timeout=None))
 
 
-def _is_right(gold: list[Any], answer: list[Any]) -> bool:
+def _is_right(gold: list[Any], answer: list[Any], places: int) -> bool:
     from math_verify import verify
 
     # The gold answer comes first: verify is not symmetric.
-    return bool(verify(gold, answer, timeout_seconds=None))
+    return bool(verify(gold, answer, float_rounding=places, timeout_seconds=None))
 
 
-def judge(gold: str, answers: list[str] | None, text: str) -> str:
-    """The verdict on the declared answers of a completion, or, if it declares none, on its text."""
+def _are_right_together(gold: list[Any], answers: list[str], places: int) -> bool:
+    """Whether several answers are the several parts of the reference."""
+    from math_verify import parse
+    from sympy import Expr
+
+    if len(answers) < 2 or (isinstance(gold[0], Expr) and gold[0].is_number):
+        return False  # no number has parts; 1 and 234 are not 1,234
+    together = r" \text{ and } ".join(f"\\boxed{{{answer}}}" for answer in answers)
+    return _is_right(gold, parse(f"${together}$", parsing_timeout=None), places)
+
+
+def judge(gold: str, answers: list[str] | None, text: str, places: int = 6) -> str:
+    """The verdict on the declared answers of a completion, or, if it declares none, on its text.
+
+    Several answers are right if each is, or if together they are the reference: that of a quadratic
+    equation may stand in two boxes.
+    """
     from math_verify import parse
 
     wanted = _gold(gold)
@@ -53,8 +68,12 @@ def judge(gold: str, answers: list[str] | None, text: str) -> str:
         parsed = [parse(f"\\boxed{{{answer}}}", parsing_timeout=None) for answer in answers]
     if not any(parsed):
         return "no answer"
-    right = [_is_right(wanted, answer) for answer in parsed]
-    return "right" if all(right) else "hedged" if any(right) else "wrong"
+    right = [_is_right(wanted, answer, places) for answer in parsed]
+    if all(right):
+        return "right"
+    if answers is not None and _are_right_together(wanted, answers, places):
+        return "right"
+    return "hedged" if any(right) else "wrong"
 
 
 def _limit_memory() -> None:
@@ -84,7 +103,6 @@ def main() -> None:
     # What a library prints must not get between the answers.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    sys.path[:] = sys.path[1:]  # this file's folder, whose names are submodules of a package
 
     def say(message: object) -> None:
         out.write(json.dumps(message) + "\n")
@@ -106,7 +124,9 @@ def main() -> None:
         request = json.loads(line)
         _limit_time(request["seconds"])
         try:
-            verdict = judge(request["gold"], request["answers"], request["text"])
+            verdict = judge(
+                request["gold"], request["answers"], request["text"], request["places"]
+            )
         except (Exception, RecursionError, MemoryError):  # noqa: BLE001 - whatever sympy raises
             verdict = "unparseable"
         say({"verdict": verdict})
