@@ -1,7 +1,7 @@
 r"""The program that compares mathematical answers, run in a process of its own by `math_accuracy`.
 
-Requests: `{"gold": …, "answers": […] or null, "text": …, "places": …, "seconds": …}`, where places
-are decimal places. Answers: `{"verdict": …}` with `"right"`, `"wrong"`, `"hedged"` (some of the answers are right), `"no answer"`, or `"no gold"`
+Requests: `{"gold": …, "answers": […] or null, "text": …, "places": 6, "seconds": …}`; places are
+decimal places, 6 if left out. Answers: `{"verdict": …}` with `"right"`, `"wrong"`, `"hedged"` (some of the answers are right), `"no answer"`, or `"no gold"`
 (the reference cannot be parsed). It imports nothing of AlignTune, so that it starts quickly.
 """
 
@@ -125,7 +125,7 @@ def main() -> None:
         _limit_time(request["seconds"])
         try:
             verdict = judge(
-                request["gold"], request["answers"], request["text"], request["places"]
+                request["gold"], request["answers"], request["text"], request.get("places", 6)
             )
         except (Exception, RecursionError, MemoryError):  # noqa: BLE001 - whatever sympy raises
             verdict = "unparseable"
