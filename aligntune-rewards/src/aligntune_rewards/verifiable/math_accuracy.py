@@ -19,10 +19,11 @@ _MOST_ANSWERS = 8
 class MathAccuracyReward(RewardFunction):
     r"""1 if the final answer is equal to the reference as mathematics, else 0.
 
-    The answer is every `\boxed{…}` of the completion (each must be right, or all together be the
-    reference: `\boxed{71}\boxed{72}` earns nothing for 72, and 1 for the set of both), or else every
-    `<answer>…</answer>`, or else what math-verify finds in the last 20,000 characters of the text.
-    `\frac{1}{2}` equals 0.5, and `x + 1` equals `1 + x`. Judged by math-verify (https://github.com/huggingface/Math-Verify) with the reference as gold.
+    The answer is every `\boxed{…}` of the completion: each must be right, or all together be the
+    reference, so that `\boxed{71}\boxed{72}` earns nothing for 72, and 1 for the set of both. Or
+    else it is every `<answer>…</answer>`, or else what math-verify finds in the last 20,000
+    characters of the text. `\frac{1}{2}` equals 0.5, and `x + 1` equals `1 + x`. Judged by
+    math-verify (https://github.com/huggingface/Math-Verify) with the reference as gold.
 
     math-verify works in a process of its own, since comparing an answer such as `9^{9^{9^9}}` never
     ends. A completion that takes longer than `timeout`, ends that process or cannot be parsed earns
@@ -55,7 +56,7 @@ class MathAccuracyReward(RewardFunction):
     def __init__(self, timeout: float = 5.0, precision: int = 6) -> None:
         if not 0.0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}; it must be a finite number of seconds above 0")
-        if isinstance(precision, bool) or not isinstance(precision, int) or precision < 0:
+        if int(precision) != precision or precision < 0:
             raise ValueError(f"precision is {precision!r}; it must be a whole number, 0 or more")
         self.timeout = timeout
         self.precision = precision
@@ -99,7 +100,7 @@ class MathAccuracyReward(RewardFunction):
 
 
 def _golds(reference: Any) -> list[str]:
-    """The accepted answers; which of the boxes of a worked solution count is left to math-verify."""
+    """The accepted answers; math-verify decides which boxes of a worked solution count."""
     each = reference if isinstance(reference, list | tuple) else [reference]
     found = [
         str(one) if boxed(str(one)) else answer for one in each for answer in references_of(one)
