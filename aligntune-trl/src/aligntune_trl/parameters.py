@@ -36,7 +36,7 @@ from aligntune_trl.reward_modeling.parameters import reward_modeling_table
 from aligntune_trl.rloo.parameters import rloo_table
 from aligntune_trl.sft.parameters import sft_table
 
-__all__ = ["TABLES", "model_uses", "tables", "trainer_uses"]
+__all__ = ["TABLES", "model_uses", "sft_table", "tables", "trainer_uses"]
 
 # Algorithm -> its table, given the rows of the model section.
 TABLES: Mapping[str, Callable[[dict[str, Use]], ParameterTable]] = {

@@ -25,8 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-rewards_app = typer.Typer(help="Look at reward functions.", no_args_is_help=True)
+rewards_app = typer.Typer(help="Look at reward functions, and try them.", no_args_is_help=True)
 app.add_typer(rewards_app, name="rewards")
+plugins_app = typer.Typer(help="List the installed plugins, or begin one of your own.")
+app.add_typer(plugins_app, name="plugins")
 
 # Commands that distributions bring, for the hint when one is not installed.
 _BROUGHT_BY = {"eval": "aligntune-eval", "merge": "aligntune-trl"}
@@ -157,12 +159,30 @@ def schema(
     run(None if kind is None else kind.value, output)
 
 
-@app.command()
-def plugins(as_json: Json = False) -> None:
+@plugins_app.callback(invoke_without_command=True)
+def plugins(context: typer.Context, as_json: Json = False) -> None:
     """List the installed plugins, what they provide, and what became of them."""
+    if context.invoked_subcommand is not None:
+        return
     from aligntune.cli.plugins import show
 
     show(as_json=as_json)
+
+
+@plugins_app.command("new")
+def plugins_new(
+    kind: Annotated[str, typer.Argument(help="reward, evaluator or backend.")],
+    name: Annotated[str, typer.Argument(help="Name of the package, such as my-reward.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder to make.", show_default="the name"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a small package with a plugin: it installs, and passes its tests, at once."""
+    from aligntune.cli.new_plugin import run
+
+    run(kind, name, output, as_json=as_json)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from aligntune import plugins
 from aligntune.errors import AlignTuneError, RewardError
 from aligntune.scoring.adapt import as_reward
 from aligntune.scoring.build import build_reward
+from aligntune.scoring.cache import VALUES
 from aligntune.scoring.faults import raw_values
 from aligntune.scoring.parts import Part, require
 from aligntune.scoring.protocol import ENGINE_COLUMNS, RewardBatch, RewardFunction
@@ -113,7 +114,8 @@ class RewardConformance:
         return made
 
     def values(self, reward: RewardFunction, rows: Sequence[Row]) -> list[float | None]:
-        """What the rows earn; an error names the reward and the row."""
+        """What the rows earn, computed anew; an error names the reward and the row."""
+        VALUES.clear()
         return raw_values(reward.label, reward, batch_of(rows))
 
     def same(self, found: Values, wanted: Values, said: str) -> None:
