@@ -32,7 +32,20 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
     "backend": {"aligntune-trl": ("trl",), "aligntune-unsloth": ("unsloth",)},
     "algorithm": {"aligntune-trl": ("sft", "grpo")},
     "reward": {
-        "aligntune-rewards": ("accuracy", "math_accuracy", "length", "structure", "exact_match")
+        "aligntune-rewards": (
+            "accuracy",
+            "math_accuracy",
+            "length",
+            "structure",
+            "exact_match",
+            "bleu",
+            "chrf",
+            "rouge",
+            "meteor",
+            "code_syntax",
+            "code_quality",
+            "codebleu",
+        )
     },
     "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward")},
 }

@@ -1,5 +1,11 @@
+from aligntune_rewards.code.code_quality import CodeQualityReward as CodeQualityReward
 from aligntune_rewards.learned.reward_model import HelpfulnessReward as HelpfulnessReward
 from aligntune_rewards.learned.reward_model import RewardModelReward as RewardModelReward
+from aligntune_rewards.reference.bleu import BleuReward as BleuReward
+from aligntune_rewards.reference.chrf import ChrfReward as ChrfReward
+from aligntune_rewards.reference.codebleu import CodebleuReward as CodebleuReward
+from aligntune_rewards.reference.meteor import MeteorReward as MeteorReward
+from aligntune_rewards.reference.rouge import RougeReward as RougeReward
 from aligntune_rewards.safety.moderation import HarmfulContentReward as HarmfulContentReward
 from aligntune_rewards.safety.moderation import ToxicityReward as ToxicityReward
 from aligntune_rewards.safety.privacy import PrivacyReward as PrivacyReward
@@ -8,5 +14,7 @@ from aligntune_rewards.shape.length import LengthReward as LengthReward
 from aligntune_rewards.shape.structure import StructureReward as StructureReward
 from aligntune_rewards.text.coherence import CoherenceReward as CoherenceReward
 from aligntune_rewards.verifiable.accuracy import AccuracyReward as AccuracyReward
+from aligntune_rewards.verifiable.code_syntax import CodeSyntaxReward as CodeSyntaxReward
 from aligntune_rewards.verifiable.exact_match import ExactMatchReward as ExactMatchReward
 from aligntune_rewards.verifiable.math_accuracy import MathAccuracyReward as MathAccuracyReward
+from aligntune_rewards.verifiable.multiple_choice import MultipleChoiceReward as MultipleChoiceReward
