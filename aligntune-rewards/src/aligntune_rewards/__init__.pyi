@@ -1,4 +1,5 @@
 from aligntune_rewards.code.code_quality import CodeQualityReward as CodeQualityReward
+from aligntune_rewards.learned.llm_judge import LlmJudgeReward as LlmJudgeReward
 from aligntune_rewards.learned.reward_model import HelpfulnessReward as HelpfulnessReward
 from aligntune_rewards.learned.reward_model import RewardModelReward as RewardModelReward
 from aligntune_rewards.reference.bleu import BleuReward as BleuReward

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligntune_rewards import AccuracyReward, ExactMatchReward, MathAccuracyReward
+from aligntune_rewards import AccuracyReward, CodeSyntaxReward, ExactMatchReward, MathAccuracyReward
 from hacking import Case
 
 SUM = "A shop sells 9 boxes of 8 pens. How many pens are that?"
@@ -33,6 +33,22 @@ CASES: dict[str, Case] = {
         prompt="How much is 2/4?",
         reference=r"\frac{1}{2}",
         keywords=(r"\frac{1}{2}", "0.5", r"$\frac{1}{2}$", r"\boxed{\frac{1}{2}}"),
+        at_most=0.0,
+    ),
+    "code_syntax": Case(
+        build=lambda get: CodeSyntaxReward(),
+        honest="Here it is:\n\n```python\ndef double(x):\n    return 2 * x\n```\n",
+        poor="Here it is:\n\n```python\ndef double(x:\n    return 2 x\n```\n",
+        prompt="Write a function that doubles a number.",
+        keywords=("def", "return", "pass", "x", "=", "1"),
+        at_most=0.0,
+    ),
+    "code_syntax/bare": Case(
+        build=lambda get: CodeSyntaxReward(),
+        honest="def double(x):\n    return 2 * x\n",
+        poor="A function that doubles a number",
+        prompt="Write a function that doubles a number.",
+        keywords=("def", "return", "pass", "x", "=", "1"),
         at_most=0.0,
     ),
 }

@@ -13,4 +13,11 @@ __all__ = ["register_rewards"]
 
 def register_rewards(register: Register[RewardFacts]) -> None:
     """Register the rewards of this group."""
-    del register
+    register(
+        "code_quality",
+        "aligntune_rewards.code.code_quality:CodeQualityReward",
+        summary="few problems found by ruff, times a low complexity by radon",
+        cost="process",
+        packages=("ruff>=0.9", "radon>=6"),
+        install="aligntune-rewards[code]",
+    )

@@ -20,6 +20,12 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         requires=("reference",),
     )
     register(
+        "code_syntax",
+        "aligntune_rewards.verifiable.code_syntax:CodeSyntaxReward",
+        summary="1 if the code is a Python program, by Python's own parser",
+        cost="process",
+    )
+    register(
         "exact_match",
         "aligntune_rewards.verifiable.exact_match:ExactMatchReward",
         summary="1 if the whole completion is the reference",
@@ -33,4 +39,10 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         cost="process",
         packages=("math-verify>=0.9",),
         install="aligntune-rewards[math]",
+    )
+    register(
+        "multiple_choice",
+        "aligntune_rewards.verifiable.multiple_choice:MultipleChoiceReward",
+        summary="1 if the one option that is chosen is the right one",
+        requires=("reference",),
     )
