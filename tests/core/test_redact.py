@@ -177,6 +177,14 @@ def test_values_that_say_nothing_stay() -> None:
     assert redact({"password": 12345}) == {"password": REDACTED}
 
 
+def test_the_name_of_a_variable_is_no_secret() -> None:
+    shown = {"api_key_env": "OPENAI_API_KEY"}
+    assert redact(shown) == shown
+    for value in ("sk-0123456789abcdef0123", "abc", "ABCDEFGH", "A1B2_C3D4", ["OPENAI_API_KEY"]):
+        assert value not in redact({"api_key_env": value}).values()
+    assert redact({"api_key": "OPENAI_API_KEY"}) == {"api_key": REDACTED}
+
+
 def test_kinds_of_containers_and_leaves_are_kept() -> None:
     tree = {
         "tuple": ("a", {"token": "x"}),

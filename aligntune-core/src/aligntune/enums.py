@@ -117,3 +117,7 @@ class RewardType(_Names):
     CODE_SYNTAX = "code_syntax"
     CODE_QUALITY = "code_quality"
     CODEBLEU = "codebleu"
+    MULTIPLE_CHOICE = "multiple_choice"
+    REGEX_MATCH = "regex_match"
+    LLM_JUDGE = "llm_judge"
+    JSON_SCHEMA = "json_schema"

@@ -84,6 +84,7 @@ _NAMES = (
 )
 # A quoted value, or one that ends where the next thing begins.
 _VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s'\"&]+")
+_VARIABLE = re.compile(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
 _ARGUMENT = re.compile(r"(-{0,2}[A-Za-z_][\w.-]*=)(.+)", re.DOTALL)  # one whole element of a list
 
 
@@ -166,8 +167,15 @@ def _mapping(value: Mapping[Any, Any], path: str, secret: bool, found: list[str]
         if name != key:
             found.append(below)
         hidden = isinstance(key, str) and (is_secret_name(key) or (key == "value" and names_value))
+        hidden = hidden and not _names_a_variable(key, item)
         copy[name] = _redact(item, below, secret or hidden, found)
     return copy
+
+
+def _names_a_variable(key: str, value: Any) -> bool:
+    """Whether this is `api_key_env: OPENAI_API_KEY`, which says where a secret is, and not what."""
+    is_variable = isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+    return key.lower().endswith("_env") and is_variable
 
 
 def _sequence(value: Any, path: str, secret: bool, found: list[str]) -> Any:

@@ -45,6 +45,10 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "code_syntax",
             "code_quality",
             "codebleu",
+            "multiple_choice",
+            "regex_match",
+            "llm_judge",
+            "json_schema",
         )
     },
     "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward")},

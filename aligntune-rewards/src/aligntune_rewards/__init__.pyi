@@ -17,5 +17,7 @@ from aligntune_rewards.text.coherence import CoherenceReward as CoherenceReward
 from aligntune_rewards.verifiable.accuracy import AccuracyReward as AccuracyReward
 from aligntune_rewards.verifiable.code_syntax import CodeSyntaxReward as CodeSyntaxReward
 from aligntune_rewards.verifiable.exact_match import ExactMatchReward as ExactMatchReward
+from aligntune_rewards.verifiable.json_schema import JsonSchemaReward as JsonSchemaReward
 from aligntune_rewards.verifiable.math_accuracy import MathAccuracyReward as MathAccuracyReward
 from aligntune_rewards.verifiable.multiple_choice import MultipleChoiceReward as MultipleChoiceReward
+from aligntune_rewards.verifiable.regex_match import RegexMatchReward as RegexMatchReward

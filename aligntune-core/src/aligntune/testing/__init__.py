@@ -6,11 +6,14 @@ from aligntune.testing.classifiers import make_classifier
 from aligntune.testing.conformance import RewardConformance, reward_conformance
 from aligntune.testing.data import addition_rows, preference_rows, write_jsonl
 from aligntune.testing.hub import Hub
+from aligntune.testing.judge import Fault, JudgeServer
 from aligntune.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
 
 __all__ = [
     "CHAT_TEMPLATE",
+    "Fault",
     "Hub",
+    "JudgeServer",
     "RewardConformance",
     "addition_rows",
     "make_classifier",

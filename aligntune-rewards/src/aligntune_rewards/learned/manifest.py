@@ -28,3 +28,11 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         summary="how much a reward model of human preferences likes the completion",
         **MODELS,
     )
+    register(
+        "llm_judge",
+        "aligntune_rewards.learned.llm_judge:LlmJudgeReward",
+        summary="the score of a language model behind an OpenAI-compatible endpoint, by a rubric",
+        cost="model",
+        packages=("httpx>=0.28",),
+        install="aligntune-rewards[judge]",
+    )

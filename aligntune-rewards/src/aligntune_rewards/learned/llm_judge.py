@@ -1,0 +1,263 @@
+"""A language model behind an OpenAI-compatible endpoint as the judge of completions."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from aligntune.errors import ConfigError, UnavailableError
+from aligntune.scoring import RewardBatch, RewardFunction
+from aligntune.scoring.protocol import SampleError, run_async
+from aligntune_rewards.learned.judging.asking import RUBRIC, Question, Reading, Rubric
+from aligntune_rewards.learned.judging.budget import Budget
+from aligntune_rewards.learned.judging.cache import ScoreCache
+from aligntune_rewards.learned.judging.client import (
+    Endpoint,
+    FilteredError,
+    JudgeError,
+    Patience,
+)
+from aligntune_rewards.learned.judging.panel import Aggregate, Asking, Panel, gathered
+
+__all__ = ["LlmJudgeReward"]
+
+TooLong = Literal["fail", "cut"]
+
+_CUT = "\n[The rest, {count} characters, is left out.]"
+_OWN_FIELDS = ("model", "messages", "response_format", "stream", "n", "temperature", "max_tokens")
+
+
+@dataclass(eq=False, repr=False)
+class LlmJudgeReward(RewardFunction):
+    """The score that a language model gives a completion under a rubric, mapped to 0 to 1.
+
+    The judge is asked through `POST {base_url}/chat/completions`, which vLLM, llama.cpp, Ollama and
+    most providers speak. With several samples or judges, the score is their mean.
+
+    What a completion says cannot be taken for the judge's score, or for an instruction of ours:
+    material stands between tags with a random number that the completion cannot know, marks of chat
+    templates in it are broken, and the score is read only from a tag with that number at the end of
+    the reply, or from a reply that is one JSON object. A judge can still be flattered or misled.
+
+    What may pass is tried again. A judge that gives no score in the end is an error, and ends the
+    run with a checkpoint; so does a spent budget. A completion that a content filter stops, or that
+    is too long, earns 0 and is counted; an empty one earns 0 and is not sent.
+
+    Range: 0 to 1. Higher is better. Columns: those that the rubric names; the prompt is read.
+    Needs `pip install "aligntune-rewards[judge]"`, and a server.
+
+    Args:
+        base_url: where the server is, up to and with `/v1`.
+        model: the judge's name on that server.
+        api_key_env: the environment variable that holds the key; unset, no key is sent.
+        judges: several judges instead: mappings of `base_url`, `model` and `api_key_env`; what one
+            leaves out is taken from above.
+        rubric: the instructions, with `{prompt}`, `{completion}`, `{reference}` or any column where
+            they go. It asks for no particular form of the score.
+        scale: the lowest and the highest score.
+        reading: `"tag"` reads the score from a tag at the end of the reply; `"json"` demands one
+            JSON object, by `response_format`, of servers that can do that.
+        samples: replies of each judge; more than one need a temperature above 0.
+        aggregate: what becomes of several scores: `"mean"`, `"median"` or `"min"`.
+        temperature: of the judge; None leaves it to the server.
+        max_tokens: of a reply; None leaves it to the server.
+        extra_body: more fields of the request, such as `{"seed": 1}`.
+        max_chars: the longest completion, in characters.
+        too_long: `"fail"` gives a longer one 0; `"cut"` shows the judge its beginning, and how much
+            is left out.
+        concurrency: requests at the same time.
+        request_timeout: seconds for one request, from its beginning to the end of the reply.
+        retries, backoff, max_wait: further tries, seconds before the first (then doubled), and the
+            longest wait; a server's Retry-After is obeyed up to that.
+        cache_dir: a folder that keeps scores; the same question is not asked twice.
+        max_requests, max_total_tokens, max_cost: the budget of each process, retries included.
+        price_in, price_out: the prices of a million tokens, for `max_cost`.
+
+    Raises:
+        ValueError: for a value that makes no sense.
+        ConfigError: in `load`, if the environment does not hold the key.
+        UnavailableError: in `load`, if httpx is not installed.
+        JudgeError: when scoring, if a judge gives no score.
+        BudgetExceededError: when scoring, if the budget is spent.
+    """
+
+    base_url: str = ""
+    model: str = ""
+    api_key_env: str | None = None
+    judges: Sequence[Mapping[str, str]] | None = None
+    rubric: str = RUBRIC
+    scale: Sequence[float] = (1, 10)
+    reading: Reading = "tag"
+    samples: int = 1
+    aggregate: Aggregate = "mean"
+    temperature: float | None = 0.0
+    max_tokens: int | None = 1024
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    max_chars: int = 20_000
+    too_long: TooLong = "fail"
+    concurrency: int = 8
+    request_timeout: float = 60.0
+    retries: int = 4
+    backoff: float = 1.0
+    max_wait: float = 60.0
+    cache_dir: str | None = None
+    max_requests: int | None = None
+    max_total_tokens: int | None = None
+    max_cost: float | None = None
+    price_in: float = 0.0
+    price_out: float = 0.0
+
+    name = "llm_judge"
+    range = (0.0, 1.0)
+    cost = "model"
+
+    def __post_init__(self) -> None:
+        if len(self.scale) != 2 or not self.scale[0] < self.scale[1]:
+            raise ValueError(f"scale is {self.scale}; it is [low, high] with low < high")
+        self._check_choices()
+        self._check_numbers()
+        self._rubric = Rubric(self.rubric, (self.scale[0], self.scale[1]), self.reading)
+        named = {each.name for each in fields(Budget)} - {"used"}
+        self.budget = Budget(**{name: getattr(self, name) for name in named})
+        body = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        self._panel = Panel(
+            judges=tuple(self._endpoints()),
+            samples=self.samples,
+            aggregate=self.aggregate,
+            body={**self.extra_body, **{k: v for k, v in body.items() if v is not None}},
+            concurrency=self.concurrency,
+            patience=Patience(self.request_timeout, self.retries, self.backoff, self.max_wait),
+            budget=self.budget,
+            cache=ScoreCache(self.cache_dir),
+        )
+        self.requires = self._rubric.names - {"prompt", "completion"}
+
+    def _check_choices(self) -> None:
+        for name, choices in (
+            ("reading", get_args(Reading)),
+            ("too_long", get_args(TooLong)),
+            ("aggregate", get_args(Aggregate)),
+        ):
+            if (value := getattr(self, name)) not in choices:
+                raise ValueError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
+        if own := [name for name in _OWN_FIELDS if name in self.extra_body]:
+            raise ValueError(f"extra_body holds {', '.join(own)}, which the reward sets itself")
+        try:
+            json.dumps(dict(self.extra_body))
+        except TypeError as error:
+            raise ValueError(f"extra_body cannot be written as JSON: {error}") from error
+
+    def _check_numbers(self) -> None:
+        for name in ("samples", "concurrency", "max_chars", "max_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+        if self.temperature is not None and self.temperature < 0:
+            raise ValueError(f"temperature is {self.temperature}; it must not be below 0")
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(
+                f"samples is {self.samples} at temperature 0, where all replies are the same; set "
+                "a temperature above 0, or one sample"
+            )
+
+    def _endpoints(self) -> list[Endpoint]:
+        shared = {name: getattr(self, name) for name in ("base_url", "model", "api_key_env")}
+        if self.judges is not None and not self.judges:
+            raise ValueError("judges is empty; leave it out, or list at least one")
+        made = []
+        for judge in [{}] if self.judges is None else self.judges:
+            if unknown := sorted(set(judge) - set(shared)):
+                raise ValueError(
+                    f"judges names {', '.join(unknown)}; each takes {', '.join(shared)}"
+                )
+            made.append(Endpoint(**{**shared, **judge}))
+        if len(set(made)) < len(made):
+            raise ValueError("judges lists one twice; ask it more than once with samples")
+        return made
+
+    def load(self) -> None:
+        """See that the client is installed and that the environment holds the keys."""
+        if importlib.util.find_spec("httpx") is None:
+            raise UnavailableError(
+                "reward 'llm_judge' needs httpx, which is not installed: "
+                'pip install "aligntune-rewards[judge]"'
+            )
+        for endpoint in self._panel.judges:
+            try:
+                endpoint.key()
+            except JudgeError as error:
+                raise ConfigError(f"reward 'llm_judge': {error}") from error
+
+    def compute(self, text: str, prompt: Any = None, **columns: Any) -> float | None:
+        """Score one completion; `columns` are those that the rubric names."""
+        reference = columns.pop("reference", None)
+        batch = RewardBatch(
+            [text],
+            None if prompt is None else [prompt],
+            None if reference is None else [reference],
+            {name: [value] for name, value in columns.items()},
+        )
+        return self.compute_batch(batch)[0]
+
+    def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
+        return run_async(self.acompute_batch(batch))
+
+    async def acompute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
+        rows = [index for index in range(len(batch)) if self._applies(batch, index)]
+        values: list[float | None] = [None] * len(batch)
+        for index in rows:
+            values[index] = self._without_asking(batch.texts[index])
+        left = [index for index in rows if values[index] is None]
+        questions = [self._question(batch, index) for index in left]
+        async with Asking(self._panel) as asking:
+            found = await gathered(
+                self._judged(asking, index, question)
+                for index, question in zip(left, questions, strict=True)
+            )
+        for index, value in zip(left, found, strict=True):
+            values[index] = value
+        return values
+
+    async def _judged(self, asking: Asking, index: int, question: Question) -> float:
+        low, high = question.scale
+        try:
+            return (await asking.score(question) - low) / (high - low)
+        except FilteredError:
+            return self.fail("content filter")
+        except Exception as error:
+            raise SampleError(self.label, index, error) from error
+
+    def _without_asking(self, text: str) -> float | None:
+        """What a completion earns that no judge needs to see."""
+        if not text.strip():
+            return self.range[0]
+        if len(text) > self.max_chars and self.too_long == "fail":
+            return self.fail("too long")
+        return None
+
+    def _applies(self, batch: RewardBatch, index: int) -> bool:
+        """Whether the row has everything that the rubric names."""
+        offered = batch.offered()
+        return all(offered[name][index] is not None for name in self.requires if name in offered)
+
+    def _question(self, batch: RewardBatch, index: int) -> Question:
+        text = batch.texts[index]
+        if len(text) > self.max_chars:
+            text = text[: self.max_chars] + _CUT.format(count=len(text) - self.max_chars)
+        offered = batch.offered()
+        if missing := sorted(self._rubric.names - {"completion"} - set(offered)):
+            raise ValueError(
+                f"its rubric names {', '.join(missing)}, which the batch does not hold"
+            )
+        material = {
+            name: text if name == "completion" else _shown(offered[name][index])
+            for name in self._rubric.names
+        }
+        return self._rubric.question(material)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
