@@ -1,0 +1,162 @@
+"""A filter of system calls: what no program under test needs, and what would reach past its walls.
+
+The filter is classic BPF, written here instruction by instruction, so that no library is needed. A
+refused call fails with EPERM (or the error that programs expect), and the program goes on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+
+from aligntune_rewards.sandbox.inside import linux
+
+__all__ = ["available", "install"]
+
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+_NUMBER, _ARCH = 0, 4
+_ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_NEW_NAMESPACES = 0x7E020000
+
+# Name -> number on x86_64 and on aarch64; None where the machine has no such call.
+_CALLS: dict[str, tuple[int | None, int | None]] = {
+    # Looking into other processes.
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "kcmp": (312, 272), "pidfd_getfd": (438, 438), "process_madvise": (440, 440),
+    "process_mrelease": (448, 448), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
+    # Namespaces, mounts and everything for administrators.
+    "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39),
+    "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428),
+    "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
+    "fspick": (433, 433), "mount_setattr": (442, 442), "bpf": (321, 280), "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273),
+    "delete_module": (176, 106), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225),
+    "acct": (163, 89), "syslog": (103, 116), "quotactl": (179, 60), "quotactl_fd": (443, 443),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "iopl": (172, None),
+    "ioperm": (173, None), "personality": (135, 92), "fanotify_init": (300, 262),
+    # What outlives a process, or holds memory that no limit counts.
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "shmget": (29, 194),
+    "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447),
+    # Ways around the filter.
+    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "modify_ldt": (154, None),
+}  # fmt: skip
+# Where processes outside can be seen, these reach them.
+_REACHING: dict[str, tuple[int | None, int | None]] = {
+    "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424), "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240), "tkill": (200, 130), "setpriority": (141, 140),
+    "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274), "ioprio_set": (251, 30), "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+}  # fmt: skip
+_CLONE, _CLONE3 = (56, 220), 435
+_SOCKET, _FCNTL, _KILL_CALL, _TGKILL, _PRLIMIT = (
+    (41, 198), (72, 25), (62, 129), (234, 131), (302, 261),
+)  # fmt: skip
+_OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to whom one likes
+_IOCTL = (16, 29)
+_IOCTLS = (0x8901, 0x8902, 0x5412, 0x541C)  # FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX
+
+
+class _Filter:
+    def __init__(self, column: int) -> None:
+        self.column = column
+        self.code: list[tuple[int, int, int, int]] = []
+
+    def add(self, code: int, value: int, true: int = 0, false: int = 0) -> None:
+        self.code.append((code, true, false, value))
+
+    def refuse(self, number: int | None, error: int = _EPERM) -> None:
+        """Refuse the call; the accumulator holds its number before and after."""
+        if number is not None:
+            self.add(_EQUAL, number, 0, 1)
+            self.add(_RETURN, _ERROR | error)
+
+    def when(
+        self, number: int, argument: int, values: tuple[int, ...], error: int, *, only: bool
+    ) -> None:
+        """Refuse the call when the low half of an argument is among the values, or (`only`) not."""
+        body = [(_LOAD, 0, 0, 16 + 8 * argument)]
+        count = len(values)
+        for index, value in enumerate(values):
+            body.append((_EQUAL, count - index - (0 if only else 1), 0, value))
+        refusal, allowance = (_RETURN, 0, 0, _ERROR | error), (_RETURN, 0, 0, _ALLOW)
+        if only:
+            body += [refusal, allowance]
+        else:
+            # The last comparison that fails jumps over the refusal.
+            body[-1] = (_EQUAL, 0, 1, values[-1])
+            body += [refusal, allowance]
+        self.add(_EQUAL, number, 0, len(body))
+        self.code += body
+
+    def bits(self, number: int, mask: int) -> None:
+        self.add(_EQUAL, number, 0, 4)
+        self.add(_LOAD, 16)
+        self.add(_ANY_BIT, mask, 0, 1)
+        self.add(_RETURN, _ERROR | _EPERM)
+        self.add(_RETURN, _ALLOW)
+
+
+def _program(
+    families: tuple[int, ...], *, apart: bool, own: int
+) -> list[tuple[int, int, int, int]]:
+    machine = linux.machine()
+    column = 0 if machine == "x86_64" else 1
+    made = _Filter(column)
+    made.add(_LOAD, _ARCH)
+    made.add(_EQUAL, _ARCHES[machine], 1, 0)
+    made.add(_RETURN, _KILL)
+    made.add(_LOAD, _NUMBER)
+    if machine == "x86_64":  # the x32 calls have numbers of their own
+        made.add(_AT_LEAST, 0x40000000, 0, 1)
+        made.add(_RETURN, _KILL)
+    for numbers in _CALLS.values():
+        made.refuse(numbers[column])
+    made.refuse(_CLONE3, _ENOSYS)  # its flags lie in memory; libraries then use clone
+    made.bits(_CLONE[column], _NEW_NAMESPACES)
+    made.when(_IOCTL[column], 1, _IOCTLS, _EPERM, only=False)
+    if families:
+        made.when(_SOCKET[column], 0, families, _EAFNOSUPPORT, only=True)
+    else:
+        made.refuse(_SOCKET[column])
+    if not apart:
+        for numbers in _REACHING.values():
+            made.refuse(numbers[column])
+        made.when(_FCNTL[column], 1, _OWNERS, _EPERM, only=False)
+        made.when(_PRLIMIT[column], 0, (0,), _EPERM, only=True)
+        made.when(_KILL_CALL[column], 0, (own,), _EPERM, only=True)
+        made.when(_TGKILL[column], 0, (own,), _EPERM, only=True)
+    made.add(_RETURN, _ALLOW)
+    return made.code
+
+
+def available() -> bool:
+    """Whether this machine's filter is known here and the kernel takes filters."""
+    if linux.machine() not in _ARCHES:
+        return False
+    try:
+        linux.prctl(21)
+    except OSError:
+        return False
+    return True
+
+
+def install(*, families: tuple[int, ...] = (), apart: bool) -> None:
+    """Filter this process's system calls, and its children's.
+
+    `families`: of the sockets that may be opened; none refuses all. `apart`: the process lives in
+    a pid namespace of its own, so that signals reach nobody else; without it they are refused to
+    all but itself. `linux.forbid_new_privileges` must have been called.
+    """
+    import os
+
+    code = _program(families, apart=apart, own=os.getpid())
+    text = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+    buffer = ctypes.create_string_buffer(text, len(text))
+    head = struct.pack("@HP", len(code), ctypes.addressof(buffer))
+    program = ctypes.create_string_buffer(head, len(head))
+    linux.prctl(22, 2, ctypes.addressof(program))

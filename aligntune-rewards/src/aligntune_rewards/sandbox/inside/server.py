@@ -1,0 +1,352 @@
+"""The trusted parent of the jobs: starts each in walls of its own, watches it, and sweeps up.
+
+It answers one request at a time on descriptor 0, a socket of packets: a JSON object of limits with
+the descriptors of the job (program, stdin, stdout, stderr, results). It never reads a program, so
+that a job, which starts as its copy, finds nothing of an earlier one in its memory.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+from aligntune_rewards.sandbox.inside import job, linux, seccomp
+
+__all__ = ["serve"]
+
+_LOOK_EVERY = 0.02
+_FAMILIES = (1, 2, 10)  # unix, IPv4 and IPv6; a virtual machine's own (vsock) knows no namespaces
+_FILES = 128
+_FIRST = 5  # descriptors below are the job's own, and occupied in this process
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def serve(settings: dict[str, Any]) -> None:
+    """Answer requests until the other end of the socket closes."""
+    control = socket.socket(fileno=0)
+    while os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC) < _FIRST:
+        pass
+    os.environ.clear()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    walls = _Nested() if settings["nested"] else _Flat(settings)
+    signal.signal(signal.SIGTERM, lambda *_: (walls.sweep(), os._exit(0)))
+    if settings["die"]:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGTERM)
+    gc.collect()
+    gc.freeze()
+    control.send(b'{"ready": true}')
+    while True:
+        request, descriptors = _receive(control)
+        if request is None:
+            return
+        answer = _Job(walls, request, descriptors, control).run()
+        control.send(json.dumps(answer).encode())
+
+
+def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    size = array.array("i").itemsize
+    text, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(8 * size))
+    descriptors = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(data[: len(data) - len(data) % size])
+    return (json.loads(text) if text else None), list(descriptors)
+
+
+class _Nested:
+    """Each job in user, pid, mount and ipc namespaces of its own, inside those of bubblewrap."""
+
+    flags = linux.NEW_USER | linux.NEW_PID | linux.NEW_NAMESPACE | linux.NEW_IPC
+    apart = True
+
+    def __init__(self) -> None:
+        self.user, self.group = os.getuid(), os.getgid()
+
+    def enter(self, request: dict[str, Any]) -> None:
+        """In the first process of the new namespaces, which reaps what the job leaves."""
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{self.user} {self.user} 1"),
+            ("gid_map", f"{self.group} {self.group} 1"),
+        ):
+            descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
+            os.write(descriptor, text.encode())
+            os.close(descriptor)
+        quiet = linux.MS_NOSUID | linux.MS_NODEV
+        options = f"size={request['disk']},nr_inodes=16384,mode=1777"
+        linux.mount("tmpfs", "/tmp", "tmpfs", quiet, options)
+        os.mkdir("/tmp/own", 0o700)
+        os.mkdir("/tmp/shared", 0o700)
+        linux.mount("/tmp/shared", "/dev/shm", flags=linux.MS_BIND)
+        linux.mount("/tmp/own", "/tmp", flags=linux.MS_BIND)
+        linux.mount("tmpfs", "/proc", "tmpfs", quiet | linux.MS_RDONLY, "size=4k,nr_inodes=2")
+        os.chdir("/tmp")
+
+    def confine(self, request: dict[str, Any]) -> None:
+        """In the job's process, just before the program."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _set_limits(request, request["processes"] + 1)
+        linux.forbid_new_privileges()
+        linux.drop_capabilities()
+        if seccomp.available():
+            seccomp.install(families=_FAMILIES, apart=True)
+
+    def start(self, request: dict[str, Any], descriptors: list[int]) -> int:
+        first = linux.spawn(self.flags)
+        if first:
+            return first
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            os.setsid()
+            self.enter(request)
+            child = os.fork()
+            if child == 0:
+                _become(self, request, descriptors)
+            for descriptor in descriptors[:5]:
+                os.close(descriptor)
+            os.write(descriptors[5], b"%d" % _reap_until(child))
+        except OSError as error:
+            os.write(descriptors[5], str(error).encode())
+        finally:
+            os._exit(0)
+
+    def sweep(self) -> None:
+        """Nothing to do: everything has ended with the namespaces' first process."""
+
+
+def _reap_until(child: int) -> int:
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            return status
+
+
+def _become(walls: Any, request: dict[str, Any], descriptors: list[int]) -> None:
+    """Turn this process into the job; never returns."""
+    status = 125
+    try:
+        program, stdin, stdout, stderr, results = descriptors[:5]
+        for target, source in enumerate((stdin, stdout, stderr, results, program)):
+            assert source >= _FIRST
+            os.dup2(source, target)
+        os.closerange(_FIRST, 256)
+        os.setsid()
+        walls.confine(request)
+        status = job.main(4)
+    except BaseException:  # noqa: BLE001 - nothing may climb back into the server's loop
+        import traceback
+
+        with contextlib.suppress(Exception):
+            os.write(2, f"the sandbox failed: {traceback.format_exc()}".encode())
+    finally:
+        os._exit(status)
+
+
+def _set_limits(request: dict[str, Any], processes: int | None) -> None:
+    seconds = int(request["seconds"]) + 2
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, request["memory"]),
+        (resource.RLIMIT_FSIZE, request["disk"]),
+        (resource.RLIMIT_NOFILE, _FILES),
+        (resource.RLIMIT_CPU, seconds * max(1, os.cpu_count() or 1)),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NPROC, processes),
+    ):
+        if value is not None:
+            hard = resource.getrlimit(kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
+
+
+class _Flat:
+    """Each job beside the server: with its own user where possible, landlock and seccomp if asked."""
+
+    apart = False
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.user: int | None = settings["user"]
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+
+    def start(self, request: dict[str, Any], descriptors: list[int]) -> int:
+        child = os.fork()
+        if child:
+            return child
+        os.close(descriptors.pop())
+        _become(self, request, descriptors)
+        raise AssertionError
+
+    def confine(self, request: dict[str, Any]) -> None:
+        os.chdir(request["folder"])
+        if self.user is not None:
+            os.setgroups([])
+            os.setresgid(self.user, self.user, self.user)
+            os.setresuid(self.user, self.user, self.user)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _set_limits(request, request["processes"] + _processes_of(os.getuid()))
+        linux.forbid_new_privileges()
+        if self.settings["filters"]:
+            linux.restrict_files(self.settings["readable"], [request["folder"], "/dev/null"])
+            seccomp.install(families=(), apart=False)
+
+    def sweep(self) -> None:
+        """End whatever the job has left: everything that is a child of this subreaper now."""
+        if self.user is not None:
+            _kill_all_of(self.user)
+        for _ in range(10_000):
+            for child in _children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return
+            time.sleep(0.001)
+
+
+def _kill_all_of(user: int) -> None:
+    """Kill every process of a user that nobody else is."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresuid(user, user, user)
+            os.kill(-1, signal.SIGKILL)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _children() -> list[int]:
+    own = os.getpid()
+    return [pid for pid, parent, _ in _table() if parent == own]
+
+
+def _processes_of(user: int) -> int:
+    return sum(count for pid, _, count in _table() if _owner(pid) == user)
+
+
+def _owner(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def _table() -> list[tuple[int, int, int]]:
+    """Process, its parent and its number of threads, of all processes there are."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (text := _read(f"/proc/{name}/stat")):
+            after = text.rpartition(")")[2].split()
+            found.append((int(name), int(after[1]), int(after[17])))
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+class _Job:
+    """One job from its request to the answer; when `run` returns, nothing of it is left."""
+
+    def __init__(
+        self, walls: Any, request: dict[str, Any], descriptors: list[int], control: socket.socket
+    ) -> None:
+        self.walls, self.request, self.descriptors = walls, request, descriptors
+        self.control = control
+        self.reason = ""
+        self.base = _resident(os.getpid())
+
+    def run(self) -> dict[str, Any]:
+        read, write = os.pipe()
+        self.descriptors.append(write)
+        try:
+            child = self.walls.start(self.request, self.descriptors)
+        except OSError as error:
+            self.reason, child = f"cannot start: {error}", 0
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        status: int | None = None
+        if child:
+            status = self._watch(child)
+            self.walls.sweep()
+            if self.walls.apart and not self.reason:
+                status = self._said(os.read(read, 1000))
+        os.close(read)
+        code = None if status is None or self.reason else os.waitstatus_to_exitcode(status)
+        return {"exit_code": code, "reason": self.reason}
+
+    def _said(self, text: bytes) -> int:
+        """The job's status, from the first process of its namespaces; that has the kernel's word."""
+        if not text:
+            return signal.SIGKILL
+        if not text.isdigit():
+            self.reason = f"cannot start: {text.decode()}"
+            return 0
+        return int(text)
+
+    def _watch(self, child: int) -> int:
+        watched = os.pidfd_open(child)
+        poll = select.poll()
+        poll.register(watched, select.POLLIN)
+        poll.register(self.control, select.POLLIN)
+        deadline = time.monotonic() + self.request["seconds"]
+        while True:
+            left = deadline - time.monotonic()
+            ready = dict(poll.poll(max(0.0, min(left, _LOOK_EVERY)) * 1000))
+            if watched in ready:
+                break
+            if self.control.fileno() in ready:
+                self._heed()
+            elif left <= 0:
+                self.reason = "timeout"
+            elif self._memory() > self.request["memory"]:
+                self.reason = "memory"
+            if self.reason:
+                os.kill(child, signal.SIGKILL)
+                break
+        os.close(watched)
+        return os.waitpid(child, 0)[1]
+
+    def _heed(self) -> None:
+        """The one who asked wants the job to end, or has gone."""
+        message, _ = _receive(self.control)
+        if message is None:
+            self.reason = "gone"
+        else:
+            self.reason = str(message["stop"])
+
+    def _memory(self) -> int:
+        """Memory of all processes of the job, without what they share with this server."""
+        own = os.getpid()
+        parents = {pid: parent for pid, parent, _ in _table()}
+        total = 0
+        for pid in parents:
+            above = pid
+            while above != own and above in parents:
+                above = parents[above]
+            if above == own != pid:
+                total += max(0, _resident(pid) - self.base)
+        return total
+
+
+def _resident(pid: int) -> int:
+    text = _read(f"/proc/{pid}/statm")
+    return int(text.split()[1]) * _PAGE if text else 0
