@@ -36,6 +36,7 @@ class Setting:
     model_name: str | None = None
     device: str = "auto"
     cache_dir: str | None = None
+    timeout: float | None = None
 
 
 class Times(RewardFunction):

@@ -54,6 +54,7 @@ _WHERE = {
     "aligntune.reward_models": ("TrainedRewardModel", "train_reward_model"),
     "aligntune.run": ("RunDirectory", "write_report"),
     "aligntune.scoring": ("RewardBatch", "RewardFunction", "RewardRegistry"),
+    "aligntune.scoring.compose": ("rewards",),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 

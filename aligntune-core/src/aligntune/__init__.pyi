@@ -135,5 +135,8 @@ from aligntune.scoring import (
 from aligntune.scoring import (
     RewardRegistry as RewardRegistry,
 )
+from aligntune.scoring.compose import (
+    rewards as rewards,
+)
 
 __version__: str

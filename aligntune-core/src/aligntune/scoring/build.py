@@ -8,6 +8,7 @@ A name is looked up among the plugins; `custom` is a function or an importable n
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.requirements import Requirement
@@ -17,7 +18,7 @@ from aligntune.scoring.adapt import as_reward, load_reward
 from aligntune.scoring.combine import Scorer
 from aligntune.scoring.normalize import Normalize
 from aligntune.scoring.parts import Clip, Part
-from aligntune.scoring.signature import name_of
+from aligntune.scoring.signature import name_of, takes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
     from aligntune.plugins import Plugins
     from aligntune.scoring.protocol import RewardFunction
 
-__all__ = ["CUSTOM", "RewardSettings", "build_reward", "build_scorer", "missing_packages"]
+__all__ = [
+    "CUSTOM",
+    "RewardSettings",
+    "build_part",
+    "build_reward",
+    "build_scorer",
+    "missing_packages",
+]
 
 CUSTOM = "custom"
 
@@ -52,6 +60,8 @@ class RewardSettings(Protocol):
     def device(self) -> str: ...
     @property
     def cache_dir(self) -> str | None: ...
+    @property
+    def timeout(self) -> float | None: ...
 
 
 def build_scorer(
@@ -69,7 +79,7 @@ def build_scorer(
         PluginError: if a reward cannot be imported.
         DataError: if the data lack what a reward requires.
     """
-    parts = [_part(config, f"rewards[{i}]", plugins) for i, config in enumerate(configs)]
+    parts = [build_part(config, f"rewards[{i}]", plugins) for i, config in enumerate(configs)]
     scorer = Scorer(parts)
     if columns is not None:
         scorer.check(columns)
@@ -120,7 +130,12 @@ def _installed(requirement: Requirement) -> bool:
     return requirement.specifier.contains(version, prereleases=True)
 
 
-def _part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
+def build_part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
+    """One entry of a configuration; `path` is its place there.
+
+    Raises:
+        AlignTuneError: as `build_scorer` says, but for what concerns data.
+    """
     params = dict(config.params)
     own = {key: params.pop(key) for key in _OWN_PARAMS if key in params}
     if not config.shield and (useless := sorted(set(own) - {"reference_column"})):
@@ -133,6 +148,12 @@ def _part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
         )
     given = _of_a_model(config, path, params)
     name, reward = _placed(path, str(config.type), params | given, plugins)
+    if config.timeout is not None:
+        if takes(type(reward), "timeout"):
+            given["timeout"] = config.timeout
+            name, reward = _placed(path, str(config.type), params | given, plugins)
+        else:
+            limit_time(reward, config.timeout, f"{path}.timeout")
     try:
         return Part(
             name,
@@ -147,14 +168,14 @@ def _part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
         raise _at(path, error) from error
 
 
-def _of_a_model(config: RewardSettings, path: str, params: Mapping[str, Any]) -> dict[str, str]:
+def _of_a_model(config: RewardSettings, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that are parameters of rewards with a model, where they are set.
 
     Raises:
         ConfigError: if the parameter is set to something else.
     """
     fields = {"model_name": "model", "device": "device", "cache_dir": "cache_dir"}
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for field, name in fields.items():
         value = getattr(config, field)
         if value is None or (field == "device" and value == "auto"):
@@ -164,6 +185,24 @@ def _of_a_model(config: RewardSettings, path: str, params: Mapping[str, Any]) ->
             raise ConfigError(Problem(f"{path}.{field}", message, hint="keep one of them"))
         found[name] = value
     return found
+
+
+def limit_time(reward: RewardFunction, seconds: float, path: str) -> None:
+    """Let a reward that sets no limit of its own work in processes that are killed after a time.
+
+    Raises:
+        ConfigError: if it cannot be killed, or has no value for a completion that takes too long.
+    """
+    why = hint = ""
+    if reward.cost == "model" or not reward.scores_single_texts:
+        what = "works with a model" if reward.cost == "model" else "scores whole batches"
+        why, hint = f"reward {reward.label!r} {what}, and cannot be killed", "leave it out"
+    elif not math.isfinite(reward.range[0]):
+        why = f"reward {reward.label!r} declares no range, so what takes too long has no value"
+        hint = "make it a class of `aligntune.RewardFunction` with `range = (low, high)`"
+    if why:
+        raise ConfigError(Problem(path, why, hint=hint))
+    reward.cost, reward.timeout = "process", seconds
 
 
 _OWN_PARAMS = ("reference_column", "shield_threshold", "shield_value")

@@ -12,12 +12,12 @@ import hashlib
 import pickle
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aligntune.scoring.protocol import RewardFunction
 
-__all__ = ["VALUES", "ValueCache", "key_of"]
+__all__ = ["VALUES", "ValueCache", "keys_of"]
 
 
 class ValueCache:
@@ -60,18 +60,29 @@ VALUES = ValueCache()
 """The cache of this process."""
 
 
-def key_of(reward: RewardFunction, text: str, columns: Mapping[str, Any]) -> bytes | None:
-    """What a value depends on: name, version and parameters of the reward, the text, the columns.
+def keys_of(
+    reward: RewardFunction, calls: Sequence[tuple[str, Mapping[str, Any]]]
+) -> list[bytes | None]:
+    """For each call, what its value depends on: the reward and its parameters, text and columns.
 
-    `columns`: the reference and the columns that the reward reads. None where the reward is not to
-    be cached, or something of this cannot be pickled.
+    `calls`: of each completion the text, and the columns that the reward reads, the reference among
+    them. None where the reward is not to be cached, or something of this cannot be pickled.
     """
     if not reward.cached:
-        return None
+        return [None] * len(calls)
     kind = type(reward)
-    whose = (kind.__module__, kind.__qualname__, reward.label, reward.version, reward.made_with)
+    own = {k: v for k, v in vars(reward).items() if k not in ("failures", "accepts", "_alone")}
+    whose = _pickled((kind.__module__, kind.__qualname__, reward.label, reward.version, own))
+    return [None if whose is None else _key(whose, text, columns) for text, columns in calls]
+
+
+def _key(whose: bytes, text: str, columns: Mapping[str, Any]) -> bytes | None:
+    rest = _pickled((text, sorted(columns.items())))
+    return None if rest is None else hashlib.blake2b(whose + rest, digest_size=16).digest()
+
+
+def _pickled(value: object) -> bytes | None:
     try:
-        whole = pickle.dumps((whose, text, sorted(columns.items())), protocol=5)
+        return pickle.dumps(value, protocol=5)
     except Exception:  # noqa: BLE001 - pickling runs code of the values' own
         return None
-    return hashlib.blake2b(whole, digest_size=16).digest()

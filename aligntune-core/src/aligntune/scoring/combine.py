@@ -20,7 +20,7 @@ from aligntune.scoring.engine import side_by_side
 from aligntune.scoring.faults import raw_values, sample
 from aligntune.scoring.normalize import Running, by_range, normalized
 from aligntune.scoring.parts import Part, reads_reference, require, with_names_of_their_own
-from aligntune.scoring.protocol import RewardBatch
+from aligntune.scoring.protocol import Failed, RewardBatch
 from aligntune.scoring.references import choose_reference
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Scorer:
         self._explicit = reference_column
         self._checked: set[frozenset[str]] = set()
         self._logged: set[str] = set()
+        self._may_fail = {part.name for part in self.parts if part.reward.cost == "process"}
 
     def check(self, columns: Iterable[str]) -> None:
         """Check that data with these columns meet what the rewards require; logs the reference.
@@ -131,27 +132,25 @@ class Scorer:
         self.last = Breakdown(batch.texts, batch.prompts, batch.references, totals, raw, batch.step)
         return Scores(totals, raw)
 
-    def __call__(  # noqa: PLR0917 - the call is TRL's
+    def handed_over(
         self,
         /,
         prompts: Sequence[Any] | None = None,
         completions: Sequence[Any] = (),
         completion_ids: Sequence[Sequence[int]] | None = None,
-        log_metric: Callable[[str, float], None] | None = None,
-        log_extra: Callable[[str, list[Any]], None] | None = None,
         trainer_state: Any = None,
         **columns: Any,
-    ) -> list[float]:
-        """Score completions as TRL hands them over, and log each part's raw mean and deviation.
+    ) -> Scores:
+        """Score completions as TRL hands them over, with the columns of the data as keywords.
 
-        `log_metric` gets `rewards/<part>/mean` and `/std` (with Bessel's correction, as TRL's own);
-        `log_extra` gets each part's raw values, a column of TRL's table of completions.
+        Raises:
+            RewardError, DataError: as `score` says.
         """
-        extras = {"log_metric": log_metric, "log_extra": log_extra, "trainer_state": trainer_state}
-        # TRL may hand over things that are not one per completion; they are no columns.
-        extras |= {k: v for k, v in columns.items() if not isinstance(v, list | tuple)}
+        # TRL hands over things that are not one per completion; they are no columns.
+        extras = {k: v for k, v in columns.items() if not isinstance(v, list | tuple)}
+        extras["trainer_state"] = trainer_state
         talk = bool(completions) and is_conversation(completions[0])
-        scores = self.score(
+        return self.score(
             RewardBatch(
                 texts=[completion_text(completion) for completion in completions],
                 prompts=prompts,
@@ -162,12 +161,34 @@ class Scorer:
                 extras={name: value for name, value in extras.items() if value is not None},
             )
         )
+
+    def __call__(
+        self,
+        /,
+        prompts: Sequence[Any] | None = None,
+        completions: Sequence[Any] = (),
+        *,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        **given: Any,
+    ) -> list[float]:
+        """Score completions as TRL hands them over, and log each part's raw mean and deviation.
+
+        `log_metric` gets `rewards/<part>/mean` and `/std` (with Bessel's correction, as TRL's own),
+        and of rewards that work in processes `/failed`, the share that could not be judged;
+        `log_extra` gets each part's raw values, a column of TRL's table of completions.
+        """
+        logs: dict[str, Any] = {"log_metric": log_metric, "log_extra": log_extra}
+        scores = self.handed_over(prompts, completions, **logs, **given)
         for name, values in scores.raw.items():
             applied = [value for value in values if value is not None]
             if log_metric is not None and applied:
                 mean = math.fsum(applied) / len(applied)
                 log_metric(f"rewards/{name}/mean", mean)
                 log_metric(f"rewards/{name}/std", _deviation(applied, mean))
+                if name in self._may_fail:
+                    failed = sum(isinstance(value, Failed) for value in applied)
+                    log_metric(f"rewards/{name}/failed", failed / len(applied))
             if log_extra is not None:
                 log_extra(name, values)
         return scores.totals

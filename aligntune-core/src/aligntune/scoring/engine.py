@@ -13,11 +13,12 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aligntune.processes import WorkerCrashError, Workers, WorkerTimeoutError, cores
-from aligntune.scoring.cache import VALUES, key_of
+from aligntune.scoring.cache import VALUES, keys_of
 from aligntune.scoring.protocol import Failed, RewardBatch, RewardFunction, SampleError
 from aligntune.scoring.reward_process import packed, unpacked
 
@@ -41,7 +42,7 @@ def side_by_side(jobs: Mapping[str, tuple[RewardFunction, Callable[[], T]]]) -> 
     """Do one job per reward, those that only wait at the same time; results in the order given.
 
     Raises:
-        Exception: what the first job in this order raised.
+        Exception: what a job raised.
     """
     waiting = {name: job for name, (reward, job) in jobs.items() if _only_waits(reward)}
     if len(jobs) == 1 or not waiting:
@@ -49,10 +50,8 @@ def side_by_side(jobs: Mapping[str, tuple[RewardFunction, Callable[[], T]]]) -> 
     pool = ThreadPoolExecutor(len(waiting), thread_name_prefix="aligntune-rewards")
     try:
         begun = {name: pool.submit(job) for name, job in waiting.items()}
-        found: dict[str, T] = {}
-        for name, (_, job) in jobs.items():
-            found[name] = begun[name].result() if name in begun else job()
-        return found
+        here = {name: job() for name, (_, job) in jobs.items() if name not in begun}
+        return {name: begun[name].result() if name in begun else here[name] for name in jobs}
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -66,7 +65,7 @@ def computed(reward: RewardFunction, batch: RewardBatch) -> Sequence[Value]:
     if reward.cost != "process" or not reward.scores_single_texts:
         return reward.compute_batch(batch)
     calls = list(batch.calls(reward.accepts, reward.label))
-    keys = [key_of(reward, text, columns) for text, columns in calls]
+    keys = keys_of(reward, calls)
     known = VALUES.find(key for key in keys if key is not None)
     # Each different completion once; one without a key is different from all others.
     first: dict[bytes | int, int] = {}
@@ -150,9 +149,32 @@ def _workers_of(reward: RewardFunction) -> Workers:
     with _making:
         workers = _workers.get(reward)
         if workers is None:
-            # By value where it is not importable: rewards of notebooks and scripts.
-            import cloudpickle
-
-            first = {"path": sys.path, "reward": packed(reward, cloudpickle.dumps)}
+            first = {"path": sys.path, "reward": packed(reward, _by_value_where_needed)}
             workers = _workers[reward] = Workers(_PROGRAM, first)
         return workers
+
+
+def _by_value_where_needed(reward: RewardFunction) -> bytes:
+    """Pickle a reward, with its code where another process could not import that.
+
+    So rewards of notebooks, scripts and test files work too.
+    """
+    import cloudpickle
+
+    code: list[Any] = [*type(reward).__mro__, getattr(reward, "function", None)]
+    names = {getattr(each, "__module__", None) for each in code}
+    strange = [sys.modules[name] for name in names if name in sys.modules and not _found(name)]
+    for module in strange:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        found: bytes = cloudpickle.dumps(reward)
+    finally:
+        for module in strange:
+            cloudpickle.unregister_pickle_by_value(module)
+    return found
+
+
+def _found(name: str) -> bool:
+    """Whether another process with the same search path finds a module."""
+    top = name.partition(".")[0]
+    return top in sys.builtin_module_names or PathFinder.find_spec(top) is not None

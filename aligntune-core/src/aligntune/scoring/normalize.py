@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from aligntune.scoring.distributed import gathered
+
 __all__ = ["FLOOR", "Moments", "Normalize", "Running", "by_range", "normalized"]
 
 Normalize = bool | Literal["batch", "group", "range"]
@@ -74,13 +76,21 @@ def normalized(
 ) -> list[float | None]:
     """Values by the mean and standard deviation of the batch, or of the rows of one prompt.
 
+    In a distributed run the batch is that of all processes.
+
     Raises:
         ValueError: for `"group"` where no prompts are given.
     """
     if how == "batch":
-        return Moments.of(_applied(values)).scaled(values)
+        everywhere, _ = gathered(values)
+        return Moments.of(_applied(everywhere)).scaled(values)
     if prompts is None:
         raise ValueError("normalize is 'group', and no prompts are given to group by")
+    pairs, own = gathered(list(zip(values, prompts, strict=True)))
+    return _by_group(*zip(*pairs, strict=True))[own] if pairs else []
+
+
+def _by_group(values: Values, prompts: Sequence[Any]) -> list[float | None]:
     rows: dict[str, list[int]] = {}
     for index, prompt in enumerate(prompts):
         rows.setdefault(json.dumps(prompt, sort_keys=True, default=str), []).append(index)
@@ -110,9 +120,13 @@ class Running:
         self.learning: Callable[[], bool] = _always
 
     def scaled(self, name: str, values: Values) -> list[float | None]:
-        """Values by the moments of all so far; while learning, these values among them."""
+        """Values by the moments of all so far; while learning, these values among them.
+
+        In a distributed run these are the values of all processes.
+        """
         if self.learning():
-            self.moments[name] = self.moments[name].with_more(_applied(values))
+            everywhere, _ = gathered(values)
+            self.moments[name] = self.moments[name].with_more(_applied(everywhere))
         return self.moments[name].scaled(values)
 
     def state_dict(self) -> dict[str, dict[str, float]]:

@@ -61,6 +61,10 @@ class Part:
                 f"{low:g} to {high:g}; normalize with true, batch or group instead"
             )
 
+    def weighing(self, weight: float) -> Part:
+        """The same reward with another weight."""
+        return replace(self, weight=weight)
+
     def _limits(self, clip: Clip) -> tuple[float, float]:
         limits = (-clip, clip) if isinstance(clip, int | float) else tuple(clip)
         if len(limits) != 2 or not limits[0] < limits[1]:

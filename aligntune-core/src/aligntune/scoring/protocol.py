@@ -163,15 +163,9 @@ class RewardFunction:
     own_processes: bool = False
     # Kinds of failure that are ordinary in an untrained model, and logged at level DEBUG.
     quiet: frozenset[str] = frozenset()
-    # The arguments of the constructor; values are cached by them.
-    made_with: tuple[Any, ...]
+    _alone: Any = None  # the scorer of this reward, once TRL has called it
 
     methods: ClassVar[tuple[str, ...]] = ("compute", "compute_batch", "acompute_batch")
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        made = super().__new__(cls)
-        made.made_with = (args, tuple(sorted(kwargs.items())))
-        return made
 
     @property
     def cached(self) -> bool:
@@ -181,7 +175,31 @@ class RewardFunction:
     @property
     def label(self) -> str:
         """The name, or that of the class where none is set."""
-        return self.name or type(self).__name__
+        return self.name or type(self).__qualname__.rpartition(".")[2]
+
+    @property
+    def __name__(self) -> str:
+        """The name under which TRL logs it."""
+        return self.label
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> list[float]:
+        """Score a batch as TRL's trainers hand it over: `prompts`, `completions` and columns.
+
+        The same as `aligntune.rewards(self)`: always finite numbers, or an error.
+
+        Raises:
+            RewardError: if it raises, or gives no finite number for a completion.
+        """
+        from aligntune.scoring.combine import Scorer
+        from aligntune.scoring.parts import Part
+
+        if self._alone is None:
+            self._alone = Scorer([Part(self.label, self)])
+        totals: list[float] = self._alone.handed_over(*args, **kwargs).totals
+        return totals
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_alone"}
 
     @property
     def needs(self) -> frozenset[str]:

@@ -16,7 +16,7 @@ from aligntune.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Accepts", "check_params", "is_async", "is_trl_native", "name_of"]
+__all__ = ["Accepts", "check_params", "is_async", "is_trl_native", "name_of", "takes"]
 
 V = TypeVar("V")
 
@@ -139,6 +139,11 @@ def check_params(
     missing = sorted(p.name for p in named if p.default is p.empty and p.name not in params)
     if complete and missing:
         raise ConfigError(f"{said_by} needs the parameter {', '.join(map(repr, missing))}; {takes}")
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a callable, or the constructor of a class, has a parameter of this name."""
+    return name in inspect.signature(function).parameters
 
 
 def is_async(function: object) -> bool:

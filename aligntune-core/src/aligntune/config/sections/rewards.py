@@ -32,6 +32,9 @@ class RewardConfig(Section):
     """Device of that model; the same as `params.device`."""
     cache_dir: str | None = setting(None)
     """Folder that keeps that model's files; the same as `params.cache_dir`."""
+    timeout: float | None = setting(None, gt=0, allow_inf_nan=False)
+    """Seconds that one completion may take; a reward without such a limit of its own then works in
+    processes that are killed. What takes longer earns the lowest value."""
     shield: bool = setting(False)
     """A veto: a value below `params.shield_threshold` caps the total at `params.shield_value`."""
 
