@@ -67,7 +67,7 @@ class RewardFacts:
     `range`: lowest and highest value. `requires`: what the data must bring, such as `"reference"`.
     `cost`: `"inline"` (microseconds), `"process"` (runs in worker processes) or `"model"`.
     `packages`: requirement strings that must be installed, with the extra that brings them in
-    `install`.
+    `install`. `group`: what it is listed with. `docs`: the page, or the address, that explains it.
     """
 
     summary: str
@@ -77,6 +77,8 @@ class RewardFacts:
     packages: tuple[str, ...] = ()
     install: str = ""
     aliases: tuple[str, ...] = ()
+    group: str = ""
+    docs: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aligntune.hookspecs import hookimpl
 from aligntune_rewards.code import manifest as code
@@ -32,8 +32,20 @@ GROUPS = {
 }
 
 
+class _Placed:
+    """Registers rewards with their group, and the section of the documentation about each."""
+
+    def __init__(self, register: Register[RewardFacts], group: str) -> None:
+        self._register = register
+        self._group = group
+
+    def __call__(self, name: str, target: object, **facts: Any) -> None:
+        docs = f"docs/rewards/{self._group}.md#{name}"
+        self._register(name, target, group=self._group, docs=docs, **facts)
+
+
 @hookimpl
 def aligntune_register_rewards(register: Register[RewardFacts]) -> None:
     """Register the built-in rewards."""
-    for group in GROUPS.values():
-        group.register_rewards(register)
+    for name, group in GROUPS.items():
+        group.register_rewards(_Placed(register, name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import warnings
@@ -11,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+
+from aligntune.run.files import to_json
 
 __all__ = ["out", "print_json", "show_log", "table"]
 
@@ -27,8 +28,8 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON and nothing else on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Print JSON and nothing else on standard output; infinities are strings, as in the files."""
+    sys.stdout.write(to_json(value, indent=2) + "\n")
 
 
 def show_log(level: str = "INFO") -> None:

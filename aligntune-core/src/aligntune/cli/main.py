@@ -201,10 +201,63 @@ def algorithms(
 
 @rewards_app.command("list")
 def rewards_list(as_json: Json = False) -> None:
-    """List the reward functions that are installed."""
-    from aligntune.cli.plugins import rewards
+    """List the reward functions that are installed, and what each needs."""
+    from aligntune.cli.rewards import show
 
-    rewards(as_json=as_json)
+    show(as_json=as_json)
+
+
+Reward = Annotated[str, typer.Argument(help="Name of a reward, or package.module:name.")]
+Rewards = Annotated[list[str], typer.Argument(help="Names of rewards, or package.module:name.")]
+Many = list[str] | None
+
+
+@rewards_app.command("describe")
+def rewards_describe(name: Reward, as_json: Json = False) -> None:
+    """Say what a reward measures, what it needs, and which parameters it has."""
+    from aligntune.cli.rewards import describe
+
+    describe(name, as_json=as_json)
+
+
+@rewards_app.command("test")
+def rewards_test(
+    names: Rewards,
+    text: Annotated[Many, typer.Option(help="A completion to score; may be repeated.")] = None,
+    reference: Annotated[Many, typer.Option(help="What it is compared with.")] = None,
+    prompt: Annotated[Many, typer.Option(help="Its prompt.")] = None,
+    column: Annotated[Many, typer.Option(help="key=value: another column.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Score the rows of a file: JSONL, JSON, CSV, Parquet.")
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of completions.", show_default="completion, text")
+    ] = None,
+    prompt_column: Annotated[str, typer.Option(help="Column of prompts.")] = "prompt",
+    reference_column: Annotated[
+        str | None, typer.Option(help="Column of references.", show_default="as in training")
+    ] = None,
+    max_rows: Annotated[int | None, typer.Option(min=1, help="The first so many rows.")] = None,
+    param: Annotated[
+        Many, typer.Option(help="key=value: a parameter; reward.key=value with several rewards.")
+    ] = None,
+    params: Annotated[str | None, typer.Option(help="All parameters as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a text or a file of rows: values, distribution, failures, speed, agreement."""
+    from aligntune.cli.reward_input import read_params, rows_of
+    from aligntune.cli.reward_test import run
+
+    rows = rows_of(file, text or [], reference or [], prompt or [], column or [])
+    run(
+        names,
+        rows[:max_rows],
+        text_column=text_column,
+        prompt_column=prompt_column,
+        reference_column=reference_column,
+        params=read_params(names, param or [], params),
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`aligntune plugins` and `aligntune rewards list`."""
+"""`aligntune plugins`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.markup import escape
 from aligntune import plugins as installed
 from aligntune.cli.console import out, print_json, table
 
-__all__ = ["rewards", "show"]
+__all__ = ["show"]
 
 _STYLE = {"loaded": "green", "failed": "red", "incompatible": "red", "disabled": "yellow"}
 
@@ -31,39 +31,5 @@ def show(*, as_json: bool) -> None:
             str(record.owner),
             f"[{_STYLE[record.status]}]{record.status}[/]",
             escape(provides or record.reason),
-        )
-    out.print(shown)
-
-
-def rewards(*, as_json: bool) -> None:
-    """List every registered reward."""
-    entries = sorted(installed.get().rewards, key=lambda entry: entry.name)
-    if as_json:
-        print_json(
-            [
-                {
-                    "name": entry.name,
-                    "distribution": entry.owner.distribution,
-                    "version": entry.owner.version,
-                    "summary": entry.facts.summary,
-                    "range": list(entry.facts.range),
-                    "requires": list(entry.facts.requires),
-                    "cost": entry.facts.cost,
-                }
-                for entry in entries
-            ]
-        )
-        return
-    if not entries:
-        out.print(
-            "no rewards are installed; pip install aligntune-rewards brings the built-in ones"
-        )
-        return
-    shown = table("reward", "range", "needs", "what it measures", "from")
-    for entry in entries:
-        low, high = entry.facts.range
-        needs = ", ".join(entry.facts.requires)
-        shown.add_row(
-            entry.name, f"{low:g} to {high:g}", needs, escape(entry.facts.summary), str(entry.owner)
         )
     out.print(shown)
