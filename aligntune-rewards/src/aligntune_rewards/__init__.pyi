@@ -1,5 +1,8 @@
 from aligntune_rewards.code.code_quality import CodeQualityReward as CodeQualityReward
 from aligntune_rewards.learned.llm_judge import LlmJudgeReward as LlmJudgeReward
+from aligntune_rewards.learned.reward_ensemble import (
+    RewardEnsembleReward as RewardEnsembleReward,
+)
 from aligntune_rewards.learned.reward_model import HelpfulnessReward as HelpfulnessReward
 from aligntune_rewards.learned.reward_model import RewardModelReward as RewardModelReward
 from aligntune_rewards.reference.bleu import BleuReward as BleuReward
@@ -14,6 +17,8 @@ from aligntune_rewards.safety.safety import SafetyReward as SafetyReward
 from aligntune_rewards.shape.length import LengthReward as LengthReward
 from aligntune_rewards.shape.structure import StructureReward as StructureReward
 from aligntune_rewards.text.coherence import CoherenceReward as CoherenceReward
+from aligntune_rewards.text.diversity import DiversityReward as DiversityReward
+from aligntune_rewards.text.readability import ReadabilityReward as ReadabilityReward
 from aligntune_rewards.verifiable.accuracy import AccuracyReward as AccuracyReward
 from aligntune_rewards.verifiable.code_syntax import CodeSyntaxReward as CodeSyntaxReward
 from aligntune_rewards.verifiable.exact_match import ExactMatchReward as ExactMatchReward

@@ -36,3 +36,10 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         packages=("httpx>=0.28",),
         install="aligntune-rewards[judge]",
     )
+    register(
+        "reward_ensemble",
+        "aligntune_rewards.learned.reward_ensemble:RewardEnsembleReward",
+        summary="the mean, the worst, or the mean less the disagreement of several reward models",
+        range=(float("-inf"), float("inf")),
+        **MODELS,
+    )
