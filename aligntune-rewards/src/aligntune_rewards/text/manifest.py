@@ -21,3 +21,13 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         summary="how expected the completion is to a language model, given the prompt",
         **MODELS,
     )
+    register(
+        "readability",
+        "aligntune_rewards.text.readability:ReadabilityReward",
+        summary="how near an English text is to a reading level, by Flesch's formulas",
+    )
+    register(
+        "diversity",
+        "aligntune_rewards.text.diversity:DiversityReward",
+        summary="how little the completion repeats itself: distinct n-grams, whatever its length",
+    )
