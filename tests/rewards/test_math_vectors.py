@@ -99,3 +99,25 @@ def test_the_examples_of_trl(rewards: dict[int, MathAccuracyReward]) -> None:
     theirs = accuracy_reward([[{"role": "assistant", "content": t}] for t in texts], gold)
     ours = [rewards[6].compute(text, answer) for text, answer in zip(texts, gold, strict=True)]
     assert ours == theirs == [1.0, 0.0]
+
+
+def test_the_examples_of_trl_with_reasoning() -> None:
+    """Those in the docstring of `trl.rewards.reasoning_accuracy_reward`."""
+    from trl.rewards import reasoning_accuracy_reward
+
+    texts = [
+        r"<think> Reasoning content </think> The final answer is \boxed{\frac{1}{3}}",
+        r"<think> Reasoning content </think> The final answer is \boxed{\frac{1}{2}}",
+        r"<think> Reasoning content with partial answers \boxed{\frac{1}{3}} but no final answer",
+    ]
+    gold = [r"\frac{1}{3}"] * 3
+    theirs = reasoning_accuracy_reward(
+        [[{"role": "assistant", "content": t}] for t in texts],
+        gold,
+        reasoning_delimiters=["</think>"],
+    )
+    reward = MathAccuracyReward(timeout=20.0, after="</think>")
+    ours = [reward.compute(text, answer) for text, answer in zip(texts, gold, strict=True)]
+    reward.close()
+    assert ours == theirs == [1.0, 0.0, 0.0]
+    assert reward.failures == {"unfinished": 1}

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from aligntune_rewards import AccuracyReward, CodeSyntaxReward, ExactMatchReward, MathAccuracyReward
+from aligntune_rewards import (
+    AccuracyReward,
+    CodeSyntaxReward,
+    ExactMatchReward,
+    JsonSchemaReward,
+    MathAccuracyReward,
+    MultipleChoiceReward,
+    RegexMatchReward,
+)
 from hacking import Case
 
 SUM = "A shop sells 9 boxes of 8 pens. How many pens are that?"
@@ -49,6 +57,45 @@ CASES: dict[str, Case] = {
         poor="A function that doubles a number",
         prompt="Write a function that doubles a number.",
         keywords=("def", "return", "pass", "x", "=", "1"),
+        at_most=0.0,
+    ),
+    "multiple_choice": Case(
+        build=lambda get: MultipleChoiceReward(),
+        honest="The Tiber is in Italy. The answer is (B).",
+        poor="The Tiber is in France. The answer is (A).",
+        prompt="Where is the Tiber? A) France B) Italy C) Spain",
+        reference="B",
+        columns={"choices": ["France", "Italy", "Spain"]},
+        keywords=("A", "B", "C", "Italy"),
+        at_most=0.0,
+    ),
+    "multiple_choice/undeclared": Case(
+        build=lambda get: MultipleChoiceReward(),
+        honest="It is in Italy.",
+        poor="It is in France.",
+        prompt="Where is the Tiber? A) France B) Italy C) Spain",
+        reference="Italy",
+        columns={"choices": ["France", "Italy", "Spain"]},
+        keywords=("(A)", "(B)", "(C)", "Italy"),
+        at_most=0.0,
+    ),
+    "regex_match": Case(
+        build=lambda get: RegexMatchReward(r"Answer: \d+ pens", timeout=20.0),
+        honest="Answer: 72 pens",
+        poor="Answer: many pens",
+        prompt=SUM,
+        keywords=("Answer:", "72", "pens"),
+        at_most=0.0,
+    ),
+    "json_schema": Case(
+        build=lambda get: JsonSchemaReward(
+            {"type": "object", "required": ["pens"], "properties": {"pens": {"type": "integer"}}},
+            timeout=20.0,
+        ),
+        honest='{"pens": 72}',
+        poor='{"pens": "72"}',
+        prompt=SUM,
+        keywords=('{"pens":', "72", "}", '{"pens": 72}'),
         at_most=0.0,
     ),
 }

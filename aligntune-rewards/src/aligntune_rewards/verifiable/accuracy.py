@@ -7,8 +7,10 @@ from typing import Any
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.verifiable.answers import (
     candidates,
+    check_after,
     last_number,
     parse_number,
+    part_after,
     references_of,
     same_answer,
 )
@@ -33,21 +35,24 @@ class AccuracyReward(RewardFunction):
 
     Args:
         tolerance: the largest difference between two numbers that are taken as equal.
+        after: what must stand before the answer, such as `"</think>"`: only what follows the last
+            one is read, and a completion without it earns 0.
 
     Attributes:
         failures: counts of `"hedged"` (several declared answers, some right) and `"no answer"` (a
-            number was asked for, and none is there).
+            number was asked for, and none is there), and `"unfinished"` (it does not hold `after`).
     """
 
     name = "accuracy"
     requires = frozenset({"reference"})
     range = (0.0, 1.0)
-    quiet = frozenset({"no answer", "hedged"})
+    quiet = frozenset({"no answer", "hedged", "unfinished"})
 
-    def __init__(self, tolerance: float = 0.0) -> None:
+    def __init__(self, tolerance: float = 0.0, after: str | None = None) -> None:
         if not 0.0 <= tolerance < float("inf"):
             raise ValueError(f"tolerance is {tolerance}; it must be a finite number, 0 or more")
         self.tolerance = tolerance
+        self.after = check_after(after)
 
     def compute(self, text: str, reference: Any = None) -> float | None:
         if reference is None:
@@ -55,10 +60,13 @@ class AccuracyReward(RewardFunction):
         wanted = [answer for answer in references_of(reference) if answer]
         if not wanted:
             return None
+        final = part_after(text, self.after)
+        if final is None:
+            return self.fail("unfinished")
         numeric = all(parse_number(answer) is not None for answer in wanted)
-        answers = candidates(text, numeric=numeric)
+        answers = candidates(final, numeric=numeric)
         if not answers:
-            answer = last_number(text) if numeric else text
+            answer = last_number(final) if numeric else final
             if answer is None:
                 return self.fail("no answer")
             answers = [answer]

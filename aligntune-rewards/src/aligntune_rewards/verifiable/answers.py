@@ -12,7 +12,16 @@ import re
 import unicodedata
 from fractions import Fraction
 
-__all__ = ["boxed", "candidates", "last_number", "parse_number", "references_of", "same_answer"]
+__all__ = [
+    "boxed",
+    "candidates",
+    "check_after",
+    "last_number",
+    "parse_number",
+    "part_after",
+    "references_of",
+    "same_answer",
+]
 
 # Longer digit strings are no answers, and exact arithmetic on them could be made to take for ever.
 _LONGEST_NUMBER = 400
@@ -65,6 +74,25 @@ def candidates(text: str, *, numeric: bool = False) -> list[str]:
     said += [(m.start(), _SENTENCE_END.split(m[1], maxsplit=1)[0]) for m in _PROSE.finditer(text)]
     said = [(at, answer) for at, answer in said if not numeric or _HAS_DIGIT.search(answer)]
     return [max(said)[1].strip()] if said else []
+
+
+def check_after(after: str | None) -> str | None:
+    """What must stand before an answer, as a parameter of a reward.
+
+    Raises:
+        ValueError: if it is empty.
+    """
+    if after == "":
+        raise ValueError("after is empty; leave it out, or set it to a text such as </think>")
+    return after
+
+
+def part_after(text: str, after: str | None) -> str | None:
+    """What follows the last `after`, such as `</think>`; None if it is not there."""
+    if after is None:
+        return text
+    _, found, rest = text.rpartition(after)
+    return rest if found else None
 
 
 def references_of(reference: object) -> list[str]:

@@ -46,3 +46,17 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         summary="1 if the one option that is chosen is the right one",
         requires=("reference",),
     )
+    register(
+        "regex_match",
+        "aligntune_rewards.verifiable.regex_match:RegexMatchReward",
+        summary="1 if the completion matches a regular expression",
+        cost="process",
+    )
+    register(
+        "json_schema",
+        "aligntune_rewards.verifiable.json_schema:JsonSchemaReward",
+        summary="1 if the completion is a JSON document that a schema allows",
+        cost="process",
+        packages=("jsonschema>=4.23",),
+        install="aligntune-rewards[schema]",
+    )

@@ -7,7 +7,13 @@ from typing import Any
 
 from aligntune.processes import WorkerCrashError, Workers, WorkerTimeoutError
 from aligntune.scoring import RewardFunction
-from aligntune_rewards.verifiable.answers import boxed, candidates, references_of
+from aligntune_rewards.verifiable.answers import (
+    boxed,
+    candidates,
+    check_after,
+    part_after,
+    references_of,
+)
 
 __all__ = ["MathAccuracyReward"]
 
@@ -36,10 +42,12 @@ class MathAccuracyReward(RewardFunction):
     Args:
         timeout: seconds that one completion may take.
         precision: decimal places to which numbers must agree.
+        after: what must stand before the answer, such as `"</think>"`: only what follows the last
+            one is read, and a completion without it earns 0.
 
     Attributes:
         failures: counts of `"timeout"`, `"crash"`, `"unparseable"`, `"hedged"`, `"no answer"`, and
-            `"reference without mathematics"`.
+            `"reference without mathematics"`, and `"unfinished"` (it does not hold `after`).
 
     Raises:
         WorkerStartError: when scoring, if the process cannot be started.
@@ -48,24 +56,29 @@ class MathAccuracyReward(RewardFunction):
     name = "math_accuracy"
     requires = frozenset({"reference"})
     range = (0.0, 1.0)
-    quiet = frozenset({"no answer", "hedged"})
+    quiet = frozenset({"no answer", "hedged", "unfinished"})
     cost = "process"
     own_processes = True
     timeout: float
 
-    def __init__(self, timeout: float = 5.0, precision: int = 6) -> None:
+    def __init__(self, timeout: float = 5.0, precision: int = 6, after: str | None = None) -> None:
         if not 0.0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}; it must be a finite number of seconds above 0")
         if int(precision) != precision or precision < 0:
             raise ValueError(f"precision is {precision!r}; it must be a whole number, 0 or more")
         self.timeout = timeout
         self.precision = precision
+        self.after = check_after(after)
         self.workers = Workers(_PROGRAM)
 
     def compute(self, text: str, reference: Any = None) -> float | None:
         wanted = [] if reference is None else _golds(reference)
         if not wanted:
             return None
+        final = part_after(text, self.after)
+        if final is None:
+            return self.fail("unfinished")
+        text = final
         answers = candidates(text) if boxed(text) or "</answer>" in text.lower() else None
         if answers is not None and len(answers) > _MOST_ANSWERS:
             return self.fail("hedged")

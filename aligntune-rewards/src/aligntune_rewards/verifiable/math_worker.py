@@ -2,7 +2,8 @@ r"""The program that compares mathematical answers, run in a process of its own 
 
 Requests: `{"gold": …, "answers": […] or null, "text": …, "places": 6, "seconds": …}`; places are
 decimal places, 6 if left out. Answers: `{"verdict": …}` with `"right"`, `"wrong"`, `"hedged"` (some
-of the answers are right), `"no answer"`, or `"no gold"` (the reference cannot be parsed). It imports nothing of AlignTune, so that it starts quickly.
+of the answers are right), `"no answer"`, or `"no gold"` (the reference cannot be parsed). It
+imports nothing of AlignTune, so that it starts quickly.
 """
 
 from __future__ import annotations
