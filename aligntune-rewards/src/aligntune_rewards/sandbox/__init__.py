@@ -6,13 +6,15 @@ compared outside (`same`): the program never sees what is expected of it.
 
 from aligntune_rewards.sandbox.errors import SandboxError, WeakIsolationError
 from aligntune_rewards.sandbox.limits import Limits
-from aligntune_rewards.sandbox.results import Calls, Result, Returned
+from aligntune_rewards.sandbox.results import Calls, Checked, Checks, Result, Returned
 from aligntune_rewards.sandbox.sandbox import Call, Sandbox
 from aligntune_rewards.sandbox.values import NotPlainError, same
 
 __all__ = [
     "Call",
     "Calls",
+    "Checked",
+    "Checks",
     "Limits",
     "NotPlainError",
     "Result",

@@ -105,7 +105,9 @@ class Server:
         alive = self.owner == os.getpid() and self.stop.alive and self._popen.poll() is None
         return alive and (self.jobs == 0 or self.nested or self.tier != "bwrap")
 
-    def run(self, payload: bytes, stdin: bytes, limits: Limits) -> Ended:
+    def run(
+        self, payload: bytes, stdin: bytes, limits: Limits, tests: bytes | None = None
+    ) -> Ended:
         """Run one job to its end.
 
         Raises:
@@ -123,7 +125,7 @@ class Server:
                 request["folder"] = stack.enter_context(_folder(self.user))
             job = _Running(self._control, limits)
             stack.callback(job.close)
-            return job.run(request, payload, stdin)
+            return job.run(request, [payload, stdin, *([] if tests is None else [tests])])
 
 
 @contextlib.contextmanager
@@ -158,10 +160,11 @@ class _Running:
         for descriptor in (*self.reading, *self.writing):
             os.close(descriptor)
 
-    def run(self, request: dict[str, Any], payload: bytes, stdin: bytes) -> Ended:
+    def run(self, request: dict[str, Any], inputs: list[bytes]) -> Ended:
         started = time.monotonic()
-        with _sealed(payload) as program, _sealed(stdin) as standard_input:
-            descriptors = array.array("i", [program, standard_input, *self.writing])
+        with contextlib.ExitStack() as stack:
+            given = [stack.enter_context(_sealed(text)) for text in inputs]
+            descriptors = array.array("i", [*given[:2], *self.writing, *given[2:]])
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
             try:
                 self.control.sendmsg([json.dumps(request).encode()], rights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Calls", "Outcome", "Result", "Returned"]
+__all__ = ["Calls", "Checked", "Checks", "Outcome", "Result", "Returned"]
 
 Outcome = Literal["ok", "error", "timeout", "memory", "output", "killed"]
 
@@ -55,3 +55,30 @@ class Calls:
 
     returned: tuple[Returned, ...]
     program: Result
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of one test: `"passed"`, `"failed"` (`error` says why), or `"missing"`.
+
+    A test is missing when the job ended before it, by a limit for example.
+    """
+
+    status: Literal["passed", "failed", "missing"]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What became of every test, in order, and how the program as a whole ended.
+
+    `tests` always has one entry for each test that was given.
+    """
+
+    tests: tuple[Checked, ...]
+    program: Result
+
+    @property
+    def passed(self) -> int:
+        """The number of tests that passed."""
+        return sum(test.status == "passed" for test in self.tests)

@@ -9,20 +9,18 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 from aligntune_rewards.sandbox.errors import SandboxError, WeakIsolationError
 from aligntune_rewards.sandbox.launch import Tier
 from aligntune_rewards.sandbox.limits import Limits
 from aligntune_rewards.sandbox.process import Ended, Server, ServerLostError
-from aligntune_rewards.sandbox.results import Calls, Outcome, Result, Returned
+from aligntune_rewards.sandbox.results import Calls, Checks, Result
 from aligntune_rewards.sandbox.tiers import TIERS, find, probe
-from aligntune_rewards.sandbox.values import NotPlainError, decode, encode
+from aligntune_rewards.sandbox.values import encode
+from aligntune_rewards.sandbox.wire import pack_files, read_checked, read_returned, result_of
 
 __all__ = ["Call", "Sandbox"]
-
-_ERROR_LENGTH = 600
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,8 @@ class Sandbox:
         `files`: relative path -> content, put into that folder first. `limits` replaces the
         sandbox's own for this job.
         """
-        result, _ = self._job(source, None, stdin, files, limits)
-        return result
+        ended, _ = self._job("program", source, stdin, files, limits)
+        return result_of(ended)
 
     def call(
         self,
@@ -128,6 +126,39 @@ class Sandbox:
         packed = [{"function": text, "arguments": None} for text in expressions]
         return self._calls(source, packed, stdin, files, limits)
 
+    def check(
+        self,
+        source: str,
+        tests: Sequence[str],
+        names: Sequence[str],
+        *,
+        setup: str = "",
+        stdin: str | bytes = "",
+        files: Mapping[str, str | bytes] | None = None,
+        limits: Limits | None = None,
+    ) -> Checks:
+        """Run a program as a module, and tests of what it defines in another process.
+
+        For tests that cannot be split into a call and an expected value. Each test is a text of
+        statements, such as `"assert add(1, 2) == 3"`, that passes if it raises nothing; they run in
+        order and share their names. The program runs in a process of its own, so that what it does
+        to `==`, to builtins or to modules does not reach the tests.
+
+        Args:
+            source: The program.
+            tests: The tests, trusted as their author is.
+            names: What the tests take from the program. Functions and classes are called over
+                there, with plain values in and out. Modules of the standard library are there for
+                the tests without an import.
+            setup: Statements that come before the first test.
+            stdin: The program's standard input.
+            files: Files in the program's folder.
+            limits: Instead of the sandbox's own.
+        """
+        task = {"tests": list(tests), "names": list(names), "setup": setup}
+        ended, nonce = self._job("tested", source, stdin, files, limits, tests=task)
+        return Checks(read_checked(ended, nonce, len(tests)), result_of(ended))
+
     def close(self) -> None:
         """End all processes; a later job starts others."""
         self._pool.close()
@@ -158,25 +189,32 @@ class Sandbox:
         files: Mapping[str, str | bytes] | None,
         limits: Limits | None,
     ) -> Calls:
-        result, returned = self._job(source, calls, stdin, files, limits)
-        return Calls(returned, result)
+        ended, nonce = self._job("calls", source, stdin, files, limits, calls=calls)
+        return Calls(read_returned(ended, nonce, len(calls)), result_of(ended))
 
     def _job(
         self,
+        mode: str,
         source: str,
-        calls: list[dict[str, Any]] | None,
         stdin: str | bytes,
         files: Mapping[str, str | bytes] | None,
         limits: Limits | None,
-    ) -> tuple[Result, tuple[Returned, ...]]:
+        *,
+        calls: list[dict[str, Any]] | None = None,
+        tests: dict[str, Any] | None = None,
+    ) -> tuple[Ended, str]:
         nonce = secrets.token_hex(16)
-        job = {"source": source, "calls": calls, "nonce": nonce, "files": _packed(files or {})}
-        given = stdin.encode() if isinstance(stdin, str) else stdin
+        job = {"mode": mode, "source": source, "files": pack_files(files or {}), "calls": calls}
+        if tests is None:
+            job["nonce"] = nonce
         ended = self._pool.run(
-            json.dumps(job).encode(), given, limits or self.limits, keep=self.warm
+            json.dumps(job).encode(),
+            stdin.encode() if isinstance(stdin, str) else stdin,
+            limits or self.limits,
+            keep=self.warm,
+            tests=None if tests is None else json.dumps({**tests, "nonce": nonce}).encode(),
         )
-        ends, returned = _read_results(ended.written[2], nonce, len(calls or ()))
-        return _result(ended, memory=ends), returned
+        return ended, nonce
 
 
 def _choose(tier: Tier | None, *, allow_weak_isolation: bool) -> tuple[Tier, str]:
@@ -203,71 +241,6 @@ def _choose(tier: Tier | None, *, allow_weak_isolation: bool) -> tuple[Tier, str
     return best.tier, reason
 
 
-def _packed(files: Mapping[str, str | bytes]) -> dict[str, str]:
-    packed = {}
-    for name, content in files.items():
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise ValueError(f"a file's path must stay in the job's folder: {name!r}")
-        packed[name] = (content.encode() if isinstance(content, str) else content).hex()
-    return packed
-
-
-def _result(ended: Ended, *, memory: bool) -> Result:
-    outcome: Outcome
-    if ended.reason in {"timeout", "memory", "output"}:
-        outcome = ended.reason  # type: ignore[assignment]
-    elif ended.reason:
-        raise SandboxError(f"the sandbox {ended.reason}")
-    elif memory:
-        outcome = "memory"
-    elif ended.exit_code is None or ended.exit_code < 0:
-        outcome = "killed"
-    else:
-        outcome = "ok" if ended.exit_code == 0 else "error"
-    stdout, stderr = (text.decode(errors="replace") for text in ended.written[:2])
-    return Result(outcome, ended.exit_code, stdout, stderr, ended.seconds)
-
-
-def _read_results(text: bytes, nonce: str, count: int) -> tuple[bool, tuple[Returned, ...]]:
-    """Whether memory ran out, and what the calls returned: exactly `count`, whatever was written.
-
-    The program can write here what it likes. So only answers in order are taken, each at most once,
-    and the first line that is none ends it.
-    """
-    returned: list[Returned] = []
-    memory = False
-    for line in text.split(b"\n")[:-1]:
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            break
-        if message == {"end": "memory"}:
-            memory = True
-        elif (one := _returned(message, nonce, len(returned))) is None or len(returned) == count:
-            break
-        else:
-            returned.append(one)
-    returned += [Returned("missing")] * (count - len(returned))
-    return memory, tuple(returned)
-
-
-def _returned(message: object, nonce: str, index: int) -> Returned | None:
-    if not isinstance(message, dict) or message.get("nonce") != nonce:
-        return None
-    if type(message.get("index")) is not int or message["index"] != index:
-        return None
-    if isinstance(text := message.get("value"), str):
-        try:
-            return Returned("value", decode(text))
-        except NotPlainError as error:
-            return Returned("refused", error=str(error)[:_ERROR_LENGTH])
-    for status in ("raised", "refused"):
-        if isinstance(text := message.get(status), str):
-            return Returned(status, error=text[:_ERROR_LENGTH])
-    return None
-
-
 class _Pool:
     """At most so many servers, each used by one thread at a time."""
 
@@ -279,7 +252,9 @@ class _Pool:
         self._lock = threading.Lock()
         self._places: queue.LifoQueue[Server | None] = queue.LifoQueue()
 
-    def run(self, payload: bytes, stdin: bytes, limits: Limits, *, keep: bool) -> Ended:
+    def run(
+        self, payload: bytes, stdin: bytes, limits: Limits, *, keep: bool, tests: bytes | None
+    ) -> Ended:
         places = self._open()
         server = places.get()
         try:
@@ -287,7 +262,7 @@ class _Pool:
                 if server is None or not server.usable():
                     server = self._replace(server)
                 try:
-                    return server.run(payload, stdin, limits)
+                    return server.run(payload, stdin, limits, tests)
                 except ServerLostError as error:
                     server.stop()
                     if attempt or "in time" in str(error):

@@ -19,7 +19,7 @@ from aligntune_rewards.sandbox.process import Server, ServerLostError
 __all__ = ["TIERS", "Found", "find", "probe"]
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
-_PROGRAM = b'{"files": {}, "source": "import hashlib, math", "calls": null, "nonce": ""}'
+_PROGRAM = b'{"files": {}, "source": "import hashlib", "mode": "program", "calls": [], "nonce": ""}'
 
 
 @dataclass(frozen=True)

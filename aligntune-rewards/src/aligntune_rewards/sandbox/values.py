@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["NotPlainError", "decode", "encode", "same"]
@@ -25,28 +26,32 @@ class NotPlainError(ValueError):
     """A value, or a text that should stand for one, is not made of plain literals alone."""
 
 
-def encode(value: object) -> str:
+def encode(value: object, handle: Callable[[object], int | None] | None = None) -> str:
     """The text form of a plain value.
+
+    `handle`: gives a number that stands for a part that is not plain, or None to refuse it.
 
     Raises:
         NotPlainError: if some part is of another type, or nested deeper than 100 levels.
     """
-    return json.dumps(_pack(value, _DEPTH), separators=(",", ":"))
+    return json.dumps(_pack(value, _DEPTH, handle), separators=(",", ":"))
 
 
-def decode(text: str | bytes) -> Any:
+def decode(text: str | bytes, held: Callable[[int], Any] | None = None) -> Any:
     """The value that a text stands for; trusts nothing about the text.
+
+    `held`: gives what a number stands for; without it such numbers are refused.
 
     Raises:
         NotPlainError: if the text is no text form of a plain value.
     """
     try:
-        return _unpack(json.loads(text), _DEPTH)
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        return _unpack(json.loads(text), _DEPTH, held)
+    except (ValueError, TypeError, LookupError, RecursionError, OverflowError) as error:
         raise NotPlainError(f"not the text of a plain value: {error}") from None
 
 
-def _pack(value: object, depth: int) -> Any:
+def _pack(value: object, depth: int, handle: Any) -> Any:
     if depth < 0:
         raise NotPlainError(f"nested deeper than {_DEPTH} levels")
     kind = type(value)
@@ -56,10 +61,15 @@ def _pack(value: object, depth: int) -> Any:
         return _pack_atom(value)
     if kind is dict:
         assert isinstance(value, dict)
-        pairs = [[_pack(k, depth - 1), _pack(v, depth - 1)] for k, v in list(value.items())]
+        pairs = [
+            [_pack(k, depth - 1, handle), _pack(v, depth - 1, handle)]
+            for k, v in list(value.items())
+        ]
         return ["d", pairs]
     if (letter := _LETTERS.get(kind)) is not None:
-        return [letter, [_pack(item, depth - 1) for item in list(value)]]  # type: ignore[call-overload]
+        return [letter, [_pack(item, depth - 1, handle) for item in list(value)]]  # type: ignore[call-overload]
+    if handle is not None and (number := handle(value)) is not None:
+        return ["h", [number]]
     raise NotPlainError(f"a value of type {kind.__name__} is no plain literal")
 
 
@@ -73,7 +83,7 @@ def _pack_atom(value: Any) -> Any:
     return ["c", [float.hex(value.real), float.hex(value.imag)]]
 
 
-def _unpack(packed: Any, depth: int) -> Any:
+def _unpack(packed: Any, depth: int, held: Any) -> Any:
     if depth < 0:
         raise NotPlainError(f"nested deeper than {_DEPTH} levels")
     if packed is None or type(packed) in {bool, str, int}:
@@ -83,20 +93,23 @@ def _unpack(packed: Any, depth: int) -> Any:
     letter, content = packed
     if type(content) is str:
         return _unpack_atom(letter, content)
+    if letter == "h" and held is not None and type(content[0]) is int:
+        return held(content[0])
     if letter == "c":
         real, imag = content
         return complex(float.fromhex(real), float.fromhex(imag))
     if type(content) is not list:
         raise NotPlainError("a value has no content")
     if letter == "d":
-        keys = [_unpack(key, depth - 1) for key, _ in content]
+        keys = [_unpack(key, depth - 1, held) for key, _ in content]
         _spread(keys)
         return {
-            key: _unpack(value, depth - 1) for key, (_, value) in zip(keys, content, strict=True)
+            key: _unpack(value, depth - 1, held)
+            for key, (_, value) in zip(keys, content, strict=True)
         }
     if type(letter) is not str or letter not in _SEQUENCES:
         raise NotPlainError("a value has an unknown type")
-    items = [_unpack(item, depth - 1) for item in content]
+    items = [_unpack(item, depth - 1, held) for item in content]
     if letter in "sz":
         _spread(items)
     return _SEQUENCES[letter](items)

@@ -1,1 +1,1 @@
-"""What runs beside the untrusted code: sent as text to a bare interpreter, standard library only."""
+"""What runs beside the untrusted code, sent as text to a bare interpreter."""

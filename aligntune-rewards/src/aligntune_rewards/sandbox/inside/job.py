@@ -19,7 +19,7 @@ from typing import Any
 
 from aligntune_rewards.sandbox.values import NotPlainError, decode, encode
 
-__all__ = ["main"]
+__all__ = ["described", "main"]
 
 _RESULTS = 3
 _FILE = "main.py"
@@ -43,11 +43,16 @@ def main(payload: int) -> int:
     source = job["source"]
     linecache.cache[_FILE] = (len(source), None, source.splitlines(True), _FILE)
     calls = job["calls"]
-    if calls is None:
+    if job["mode"] == "program":
         return _finish(_attempt(lambda: _execute(source, module)))
     # The program is a module here: what stands under `if __name__ == "__main__"` does not run.
     module.__name__ = "main"
     sys.modules["main"] = module
+    if job["mode"] == "tested":
+        from aligntune_rewards.sandbox.inside import check
+
+        check.answer(_RESULTS, module, _attempt(lambda: _execute(source, module), tell=False))
+        return 0
     status = _attempt(lambda: _execute(source, module))
     if status == 0:
         for index, call in enumerate(calls):
@@ -81,14 +86,15 @@ def _execute(source: str, module: types.ModuleType) -> None:
     exec(compile(source, _FILE, "exec", dont_inherit=True), module.__dict__)
 
 
-def _attempt(step: Any) -> int:
+def _attempt(step: Any, *, tell: bool = True) -> int:
     """Run it as the interpreter would run a program: the exit status, the traceback on stderr."""
     try:
         step()
     except SystemExit as end:
         return _status_of(end)
     except MemoryError:
-        _tell("memory")
+        if tell:
+            _send({"end": "memory"})
         _show()
         return 1
     except BaseException:  # noqa: BLE001 - whatever a program raises is its own end
@@ -134,16 +140,17 @@ def _call(call: dict[str, Any], module: types.ModuleType) -> dict[str, str]:
             arguments, keywords = decode(call["arguments"])
             value = function(*arguments, **keywords)
     except MemoryError as error:
-        return {"raised": _named(error)}
+        return {"raised": described(error)}
     except BaseException as error:  # noqa: BLE001 - whatever a call raises is its result
-        return {"raised": _named(error)}
+        return {"raised": described(error)}
     try:
         return {"value": encode(value)}
     except (NotPlainError, RecursionError, ValueError) as error:
         return {"refused": str(error)}
 
 
-def _named(error: BaseException) -> str:
+def described(error: BaseException) -> str:
+    """The type and the message of an exception, whatever its `__str__` does."""
     try:
         return f"{type(error).__name__}: {error}"[:500]
     except BaseException:  # noqa: BLE001 - its own __str__ may raise anything
@@ -152,10 +159,6 @@ def _named(error: BaseException) -> str:
 
 def _answer(nonce: str, index: int, result: dict[str, str]) -> None:
     _send({"nonce": nonce, "index": index, **result})
-
-
-def _tell(end: str) -> None:
-    _send({"end": end})
 
 
 def _send(message: dict[str, Any]) -> None:

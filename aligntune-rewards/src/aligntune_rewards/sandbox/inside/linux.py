@@ -25,7 +25,7 @@ __all__ = [
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
-# clone(2) takes its arguments in another order on other machines; without a stack they are all zero.
+# The order of clone's arguments differs between machines; all but the first are zero here.
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
@@ -81,7 +81,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """mount(2)."""
+    """Mount a file system, or bind a path to another."""
     done = _libc.mount(
         source.encode(),
         target.encode(),
@@ -98,7 +98,7 @@ def unmount(target: str) -> None:
 
 
 def prctl(option: int, value: int = 0, third: int = 0) -> int:
-    """prctl(2), with up to two numbers."""
+    """Change this process or thread; gives what the kernel answers."""
     result: int = _libc.prctl(
         ctypes.c_int(option),
         ctypes.c_ulong(value),

@@ -17,16 +17,17 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
-from aligntune_rewards.sandbox.inside import job, linux, seccomp
+from aligntune_rewards.sandbox.inside import check, job, linux, seccomp
 
 __all__ = ["serve"]
 
 _LOOK_EVERY = 0.02
 _FAMILIES = (1, 2, 10)  # unix, IPv4 and IPv6; a virtual machine's own (vsock) knows no namespaces
 _FILES = 128
-_FIRST = 5  # descriptors below are the job's own, and occupied in this process
+_FIRST = 6  # descriptors below are the job's own, and occupied in this process
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -105,18 +106,15 @@ class _Nested:
         first = linux.spawn(self.flags)
         if first:
             return first
+        said = descriptors.pop()
         try:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             os.setsid()
             self.enter(request)
-            child = os.fork()
-            if child == 0:
-                _become(self, request, descriptors)
-            for descriptor in descriptors[:5]:
-                os.close(descriptor)
-            os.write(descriptors[5], b"%d" % _reap_until(child))
+            child = _fork_job(self, request, descriptors)
+            os.write(said, b"%d" % _reap_until(child))
         except OSError as error:
-            os.write(descriptors[5], str(error).encode())
+            os.write(said, str(error).encode())
         finally:
             os._exit(0)
 
@@ -131,18 +129,40 @@ def _reap_until(child: int) -> int:
             return status
 
 
-def _become(walls: Any, request: dict[str, Any], descriptors: list[int]) -> None:
-    """Turn this process into the job; never returns."""
+def _fork_job(walls: Any, request: dict[str, Any], descriptors: list[int]) -> int:
+    """Start the job; tests run in a process beside the program, and their end counts.
+
+    The descriptors of the tests, which know what is expected, are never those of the program.
+    """
+    program, stdin, stdout, stderr, results, *tests = descriptors
+    if not tests:
+        return _fork(walls, request, [stdin, stdout, stderr, results, program], lambda: job.main(4))
+    ours, theirs = (end.detach() for end in socket.socketpair())
+    _fork(walls, request, [stdin, stdout, stderr, theirs, program], lambda: job.main(4))
+    quiet = os.open("/dev/null", os.O_RDWR)
+    parts = [quiet, quiet, quiet, results, tests[0], ours]
+    child = _fork(walls, request, parts, lambda: check.main(4, 5, 3))
+    for descriptor in (ours, theirs, quiet):
+        os.close(descriptor)
+    return child
+
+
+def _fork(
+    walls: Any, request: dict[str, Any], descriptors: list[int], step: Callable[[], int]
+) -> int:
+    """Run a step within the walls, with these descriptors from 0 on and no others."""
+    child = os.fork()
+    if child:
+        return child
     status = 125
     try:
-        program, stdin, stdout, stderr, results = descriptors[:5]
-        for target, source in enumerate((stdin, stdout, stderr, results, program)):
+        for target, source in enumerate(descriptors):
             assert source >= _FIRST
             os.dup2(source, target)
-        os.closerange(_FIRST, 256)
+        os.closerange(len(descriptors), 256)
         os.setsid()
         walls.confine(request)
-        status = job.main(4)
+        status = step()
     except BaseException:  # noqa: BLE001 - nothing may climb back into the server's loop
         import traceback
 
@@ -152,7 +172,7 @@ def _become(walls: Any, request: dict[str, Any], descriptors: list[int]) -> None
         os._exit(status)
 
 
-def _set_limits(request: dict[str, Any], processes: int | None) -> None:
+def _set_limits(request: dict[str, Any], processes: int) -> None:
     seconds = int(request["seconds"]) + 2
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
@@ -163,14 +183,13 @@ def _set_limits(request: dict[str, Any], processes: int | None) -> None:
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_NPROC, processes),
     ):
-        if value is not None:
-            hard = resource.getrlimit(kind)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (value, value))
+        hard = resource.getrlimit(kind)[1]
+        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (most, most))
 
 
 class _Flat:
-    """Each job beside the server: with its own user where possible, landlock and seccomp if asked."""
+    """Each job beside the server: its own user where possible, landlock and seccomp if asked."""
 
     apart = False
 
@@ -180,12 +199,7 @@ class _Flat:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
 
     def start(self, request: dict[str, Any], descriptors: list[int]) -> int:
-        child = os.fork()
-        if child:
-            return child
-        os.close(descriptors.pop())
-        _become(self, request, descriptors)
-        raise AssertionError
+        return _fork_job(self, request, descriptors[:-1])
 
     def confine(self, request: dict[str, Any]) -> None:
         os.chdir(request["folder"])
@@ -294,7 +308,7 @@ class _Job:
         return {"exit_code": code, "reason": self.reason}
 
     def _said(self, text: bytes) -> int:
-        """The job's status, from the first process of its namespaces; that has the kernel's word."""
+        """The job's status, from the first process of its namespaces; it has the kernel's word."""
         if not text:
             return signal.SIGKILL
         if not text.isdigit():
