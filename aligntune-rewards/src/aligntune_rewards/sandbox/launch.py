@@ -20,14 +20,8 @@ Tier = Literal["bwrap", "landlock+seccomp+rlimits", "rlimits"]
 NOBODY = 65534
 _COUNT = itertools.count()
 _HERE = Path(__file__).parent
-_MODULES = (
-    "values",
-    "inside.linux",
-    "inside.seccomp",
-    "inside.job",
-    "inside.check",
-    "inside.server",
-)
+_INSIDE = ("linux", "seccomp", "job", "check", "server")
+_MODULES = ("values", *(f"inside.{name}" for name in _INSIDE))
 _PACKAGE = "aligntune_rewards.sandbox"
 # The first packet on the socket is the rest of the program. Hashes of texts are the same in every
 # process, so that a program's result does not depend on the order of a set.

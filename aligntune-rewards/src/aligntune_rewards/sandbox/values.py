@@ -59,15 +59,11 @@ def _pack(value: object, depth: int, handle: Any) -> Any:
         return value
     if kind is int or kind is float or kind is complex or kind is bytes:
         return _pack_atom(value)
-    if kind is dict:
-        assert isinstance(value, dict)
-        pairs = [
-            [_pack(k, depth - 1, handle), _pack(v, depth - 1, handle)]
-            for k, v in list(value.items())
-        ]
-        return ["d", pairs]
     if (letter := _LETTERS.get(kind)) is not None:
         return [letter, [_pack(item, depth - 1, handle) for item in list(value)]]  # type: ignore[call-overload]
+    if kind is dict:
+        items = list(value.items())  # type: ignore[attr-defined]
+        return ["d", [[_pack(part, depth - 1, handle) for part in pair] for pair in items]]
     if handle is not None and (number := handle(value)) is not None:
         return ["h", [number]]
     raise NotPlainError(f"a value of type {kind.__name__} is no plain literal")
@@ -93,23 +89,25 @@ def _unpack(packed: Any, depth: int, held: Any) -> Any:
     letter, content = packed
     if type(content) is str:
         return _unpack_atom(letter, content)
+    if type(content) is not list:
+        raise NotPlainError("a value has no content")
     if letter == "h" and held is not None and type(content[0]) is int:
         return held(content[0])
     if letter == "c":
         real, imag = content
         return complex(float.fromhex(real), float.fromhex(imag))
-    if type(content) is not list:
-        raise NotPlainError("a value has no content")
+    return _unpack_items(letter, content, depth - 1, held)
+
+
+def _unpack_items(letter: object, content: list[Any], depth: int, held: Any) -> Any:
     if letter == "d":
-        keys = [_unpack(key, depth - 1, held) for key, _ in content]
+        keys = [_unpack(key, depth, held) for key, _ in content]
         _spread(keys)
-        return {
-            key: _unpack(value, depth - 1, held)
-            for key, (_, value) in zip(keys, content, strict=True)
-        }
+        values = [_unpack(value, depth, held) for _, value in content]
+        return dict(zip(keys, values, strict=True))
     if type(letter) is not str or letter not in _SEQUENCES:
         raise NotPlainError("a value has an unknown type")
-    items = [_unpack(item, depth - 1, held) for item in content]
+    items = [_unpack(item, depth, held) for item in content]
     if letter in "sz":
         _spread(items)
     return _SEQUENCES[letter](items)

@@ -63,12 +63,10 @@ def _messages(text: bytes) -> Iterator[dict[str, Any]]:
 
 def _in_order(text: bytes, nonce: str, count: int) -> Iterator[dict[str, Any]]:
     """The answers 0, 1, 2, …: the program can write what it likes, but no answer twice."""
-    index = 0
-    for message in _messages(text):
-        if message.get("nonce") != nonce or message.get("index") != index or index == count:
+    for index, message in zip(range(count), _messages(text), strict=False):
+        if message.get("nonce") != nonce or message.get("index") != index:
             return
         yield message
-        index += 1
 
 
 def read_returned(ended: Ended, nonce: str, count: int) -> tuple[Returned, ...]:

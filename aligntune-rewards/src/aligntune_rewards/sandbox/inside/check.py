@@ -12,6 +12,7 @@ import ast
 import builtins
 import importlib
 import json
+import operator
 import os
 import sys
 import types
@@ -231,7 +232,9 @@ def answer(descriptor: int, module: types.ModuleType, status: int) -> None:
             request = link.receive()
         except ProgramError:
             return
-        link.send(_serve(request, module, held))
+        reply = _serve(request, module, held)
+        sys.stdout.flush()  # the tests may end this process at any time
+        link.send(reply)
 
 
 def _serve(request: dict[str, Any], module: types.ModuleType, held: list[Any]) -> dict[str, Any]:
@@ -247,25 +250,25 @@ def _serve(request: dict[str, Any], module: types.ModuleType, held: list[Any]) -
             if found is sys:
                 return {}
             return {"value": encode(found, keep)}
-        result = _do(request["verb"], target, arguments, keywords)
+        result = _VERBS[request["verb"]](target, *arguments, **keywords)
         return {"value": encode(result, keep), "after": encode(arguments, keep)}
     except BaseException as error:  # noqa: BLE001 - whatever a program raises is told
         names = [kind.__name__ for kind in type(error).__mro__]
         return {"raised": names, "text": job.described(error)}
 
 
-def _do(verb: str, target: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-    if verb == "call":
-        return target(*arguments, **keywords)
-    if verb == "attribute":
-        return getattr(target, arguments[0])
-    if verb == "item":
-        return target[arguments[0]]
-    if verb == "length":
-        return len(target)
-    if verb == "iterate":
-        return iter(target)
+def _next(target: Any) -> list[Any]:
     try:
         return [next(target)]
     except StopIteration:
         return []
+
+
+_VERBS: dict[str, Callable[..., Any]] = {
+    "call": lambda target, *arguments, **keywords: target(*arguments, **keywords),
+    "attribute": getattr,
+    "item": operator.getitem,
+    "length": len,
+    "iterate": iter,
+    "next": _next,
+}
