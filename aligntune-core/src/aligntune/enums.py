@@ -115,6 +115,8 @@ class RewardType(_Names):
     ROUGE = "rouge"
     METEOR = "meteor"
     CODE_SYNTAX = "code_syntax"
+    SQL_EXECUTION = "sql_execution"
+    CODE_EXECUTION = "code_execution"
     CODE_QUALITY = "code_quality"
     CODEBLEU = "codebleu"
     MULTIPLE_CHOICE = "multiple_choice"

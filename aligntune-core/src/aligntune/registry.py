@@ -43,6 +43,8 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "rouge",
             "meteor",
             "code_syntax",
+            "sql_execution",
+            "code_execution",
             "code_quality",
             "codebleu",
             "multiple_choice",

@@ -26,3 +26,4 @@ from aligntune_rewards.verifiable.json_schema import JsonSchemaReward as JsonSch
 from aligntune_rewards.verifiable.math_accuracy import MathAccuracyReward as MathAccuracyReward
 from aligntune_rewards.verifiable.multiple_choice import MultipleChoiceReward as MultipleChoiceReward
 from aligntune_rewards.verifiable.regex_match import RegexMatchReward as RegexMatchReward
+from aligntune_rewards.verifiable.sql_execution import SqlExecutionReward as SqlExecutionReward

@@ -10,6 +10,7 @@ from aligntune_rewards import (
     MathAccuracyReward,
     MultipleChoiceReward,
     RegexMatchReward,
+    SqlExecutionReward,
 )
 from hacking import Case
 
@@ -96,6 +97,26 @@ CASES: dict[str, Case] = {
         poor='{"pens": "72"}',
         prompt=SUM,
         keywords=('{"pens":', "72", "}", '{"pens": 72}'),
+        at_most=0.0,
+    ),
+    "sql_execution": Case(
+        build=lambda get: SqlExecutionReward(),
+        honest="```sql\nSELECT name FROM city WHERE people > 1\n```",
+        poor="```sql\nSELECT name FROM city WHERE people < 1\n```",
+        prompt="Which cities have more than 1 million people?",
+        reference="SELECT name FROM city WHERE people > 1",
+        columns={"schema": "CREATE TABLE city (name, people); INSERT INTO city VALUES ('A', 2)"},
+        keywords=("SELECT", "name", "FROM", "city", "'A'"),
+        at_most=0.0,
+    ),
+    "sql_execution/bare": Case(
+        build=lambda get: SqlExecutionReward(),
+        honest="SELECT name FROM city WHERE people > 1",
+        poor="SELECT name FROM city WHERE people < 1",
+        prompt="Which cities have more than 1 million people?",
+        reference="SELECT name FROM city WHERE people > 1",
+        columns={"schema": "CREATE TABLE city (name, people); INSERT INTO city VALUES ('A', 2)"},
+        keywords=("SELECT", "name", "FROM", "city", "'A'"),
         at_most=0.0,
     ),
 }

@@ -60,3 +60,10 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         packages=("jsonschema>=4.23",),
         install="aligntune-rewards[schema]",
     )
+    register(
+        "sql_execution",
+        "aligntune_rewards.verifiable.sql_execution:SqlExecutionReward",
+        summary="1 if a query returns the right rows, found out by running it (SQLite)",
+        requires=("schema",),
+        cost="process",
+    )
