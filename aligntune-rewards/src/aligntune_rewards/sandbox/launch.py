@@ -14,10 +14,13 @@ from typing import Any, Literal
 
 from aligntune_rewards.sandbox import interpreter
 
-__all__ = ["NOBODY", "Tier", "bundle", "command", "job_user"]
+__all__ = ["FAMILIES", "NOBODY", "Tier", "bundle", "command", "job_user"]
 
 Tier = Literal["bwrap", "landlock+seccomp+rlimits", "rlimits"]
 NOBODY = 65534
+# Sockets that a job may open where it has a network of its own: unix, IPv4 and IPv6. Those of a
+# virtual machine (vsock), for example, know no namespaces.
+FAMILIES = (1, 2, 10)
 _COUNT = itertools.count()
 _HERE = Path(__file__).parent
 _INSIDE = ("linux", "seccomp", "job", "check", "server")
@@ -33,17 +36,20 @@ def job_user() -> int | None:
     """A user that only the jobs of one server have, or None where users cannot be changed."""
     if os.geteuid() != 0:
         return None
-    turn = (os.getpid() + 7 * next(_COUNT)) % 4000
+    turn = os.getpid() * 64 + next(_COUNT) % 64
     last = Path("/proc/self/uid_map").read_text().split()
     whole = len(last) == 3 and int(last[2]) > 2_000_000_000
-    return (1_900_000_000 if whole else 61_184) + turn
+    return 1_900_000_000 + turn if whole else 61_184 + turn % 4_000
 
 
-def command(tier: Tier) -> tuple[list[str], dict[str, str]]:
-    """What to start, and its environment."""
+def command(tier: Tier, disk_mb: int | None) -> tuple[list[str], dict[str, str]]:
+    """What to start, and its environment.
+
+    `disk_mb`: of the one job's own folder, where jobs do not get namespaces of their own.
+    """
     python = [interpreter.executable(), *_PYTHON]
     if tier == "bwrap":
-        python = _bubblewrap(python)
+        python = _bubblewrap(python, disk_mb)
     if os.geteuid() == 0:
         shown = interpreter.hidden(interpreter.readable())
         user = NOBODY if tier == "bwrap" else None
@@ -53,7 +59,7 @@ def command(tier: Tier) -> tuple[list[str], dict[str, str]]:
     return python, _ENVIRONMENT
 
 
-def _bubblewrap(python: list[str]) -> list[str]:
+def _bubblewrap(python: list[str], disk_mb: int | None) -> list[str]:
     found = shutil.which("bwrap")
     assert found is not None
     line = [found, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
@@ -71,6 +77,9 @@ def _bubblewrap(python: list[str]) -> list[str]:
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     line += ["--dir", "/dev/shm", "--symlink", "/proc/self/fd", "/dev/fd"]  # noqa: S108
     line += ["--proc", "/proc", "--dir", "/tmp", "--remount-ro", "/", "--chdir", "/"]  # noqa: S108
+    if disk_mb is not None:
+        for place in ("/tmp", "/dev/shm"):  # noqa: S108
+            line += ["--size", str(disk_mb << 20), "--tmpfs", place]
     return [*line, "--cap-drop", "ALL", "--", *python]
 
 

@@ -57,7 +57,7 @@ class Server:
         SandboxError: if it cannot start, with what it said.
     """
 
-    def __init__(self, tier: launch.Tier, *, nested: bool) -> None:
+    def __init__(self, tier: launch.Tier, *, nested: bool, disk_mb: int = 64) -> None:
         self.owner = os.getpid()
         self.tier = tier
         self.nested = nested
@@ -65,7 +65,7 @@ class Server:
         self.user = launch.job_user() if tier != "bwrap" else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
-        line, environment = launch.command(tier)
+        line, environment = launch.command(tier, None if nested else disk_mb)
         with theirs:
             self._popen = _start(line, environment, theirs)
         self.stop = weakref.finalize(self, _end, self._popen, ours, self.owner, nested)
@@ -74,8 +74,9 @@ class Server:
             settings = {
                 "nested": nested,
                 "user": self.user,
-                "filters": tier == "landlock+seccomp+rlimits",
-                "readable": interpreter.readable(),
+                "filters": tier != "rlimits",
+                "families": launch.FAMILIES if tier == "bwrap" else (),
+                "readable": interpreter.readable() if tier.startswith("landlock") else None,
                 "die": tier != "bwrap",
             }
             ours.settimeout(_START_SECONDS)
@@ -115,14 +116,14 @@ class Server:
         """
         self.jobs += 1
         with contextlib.ExitStack() as stack:
-            request = {
+            request: dict[str, Any] = {
                 "seconds": limits.seconds,
                 "memory": limits.memory_mb << 20,
                 "processes": limits.processes,
                 "disk": limits.disk_mb << 20,
             }
-            if self.tier != "bwrap":
-                request["folder"] = stack.enter_context(_folder(self.user))
+            apart = self.tier == "bwrap"
+            request["folder"] = "/tmp" if apart else stack.enter_context(_folder(self.user))  # noqa: S108
             job = _Running(self._control, limits)
             stack.callback(job.close)
             return job.run(request, [payload, stdin, *([] if tests is None else [tests])])

@@ -260,7 +260,7 @@ class _Pool:
         try:
             for attempt in range(2):
                 if server is None or not server.usable():
-                    server = self._replace(server)
+                    server = self._replace(server, limits)
                 try:
                     return server.run(payload, stdin, limits, tests)
                 except ServerLostError as error:
@@ -293,10 +293,10 @@ class _Pool:
                     self._places.put(None)
             return self._places
 
-    def _replace(self, server: Server | None) -> Server:
+    def _replace(self, server: Server | None, limits: Limits) -> Server:
         if server is not None:
             server.stop()
-        return Server(self.tier, nested=self.nested)
+        return Server(self.tier, nested=self.nested, disk_mb=limits.disk_mb)
 
     def close(self) -> None:
         """End the servers that are not at work, and forget the others."""

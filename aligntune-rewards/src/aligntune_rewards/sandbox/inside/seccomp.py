@@ -11,7 +11,7 @@ import struct
 
 from aligntune_rewards.sandbox.inside import linux
 
-__all__ = ["available", "install"]
+__all__ = ["available", "everyone", "install", "job", "visible"]
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -27,8 +27,7 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "kcmp": (312, 272), "pidfd_getfd": (438, 438), "process_madvise": (440, 440),
     "process_mrelease": (448, 448), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
     # Namespaces, mounts and everything for administrators.
-    "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39),
-    "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428),
+    "setns": (308, 268), "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428),
     "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
     "fspick": (433, 433), "mount_setattr": (442, 442), "bpf": (321, 280), "kexec_load": (246, 104),
     "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273),
@@ -43,6 +42,10 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     # Ways around the filter.
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "modify_ldt": (154, None),
+}  # fmt: skip
+# What the server needs to start a job, and the job must not have.
+_WALLS: dict[str, tuple[int | None, int | None]] = {
+    "unshare": (272, 97), "mount": (165, 40), "umount2": (166, 39),
 }  # fmt: skip
 # Where processes outside can be seen, these reach them.
 _REACHING: dict[str, tuple[int | None, int | None]] = {
@@ -62,76 +65,60 @@ _IOCTLS = (0x8901, 0x8902, 0x5412, 0x541C)  # FIOSETOWN, SIOCSPGRP, TIOCSTI, TIO
 
 
 class _Filter:
-    def __init__(self, column: int) -> None:
-        self.column = column
+    """A program under construction; while it runs, the accumulator holds the call's number."""
+
+    def __init__(self) -> None:
         self.code: list[tuple[int, int, int, int]] = []
+        machine = linux.machine()
+        self.column = 0 if machine == "x86_64" else 1
+        self.add(_LOAD, _ARCH)
+        self.add(_EQUAL, _ARCHES[machine], 1, 0)
+        self.add(_RETURN, _KILL)
+        self.add(_LOAD, _NUMBER)
+        if machine == "x86_64":  # the x32 calls have numbers of their own
+            self.add(_AT_LEAST, 0x40000000, 0, 1)
+            self.add(_RETURN, _KILL)
 
     def add(self, code: int, value: int, true: int = 0, false: int = 0) -> None:
         self.code.append((code, true, false, value))
 
     def refuse(self, number: int | None, error: int = _EPERM) -> None:
-        """Refuse the call; the accumulator holds its number before and after."""
         if number is not None:
             self.add(_EQUAL, number, 0, 1)
             self.add(_RETURN, _ERROR | error)
 
-    def when(
-        self, number: int, argument: int, values: tuple[int, ...], error: int, *, only: bool
-    ) -> None:
-        """Refuse the call when the low half of an argument is among the values, or (`only`) not."""
-        body = [(_LOAD, 0, 0, 16 + 8 * argument)]
-        count = len(values)
-        for index, value in enumerate(values):
-            body.append((_EQUAL, count - index - (0 if only else 1), 0, value))
-        refusal, allowance = (_RETURN, 0, 0, _ERROR | error), (_RETURN, 0, 0, _ALLOW)
-        if only:
-            body += [refusal, allowance]
-        else:
-            # The last comparison that fails jumps over the refusal.
-            body[-1] = (_EQUAL, 0, 1, values[-1])
-            body += [refusal, allowance]
-        self.add(_EQUAL, number, 0, len(body))
-        self.code += body
+    def refuse_all(self, calls: dict[str, tuple[int | None, int | None]]) -> None:
+        for numbers in calls.values():
+            self.refuse(numbers[self.column])
 
-    def bits(self, number: int, mask: int) -> None:
-        self.add(_EQUAL, number, 0, 4)
+    def among(
+        self,
+        call: tuple[int, int],
+        argument: int,
+        values: tuple[int, ...],
+        *,
+        allow: bool,
+        error: int = _EPERM,
+    ) -> None:
+        """Allow or refuse a call when the low half of an argument is among the values."""
+        same, other = (_ALLOW, _ERROR | error) if allow else (_ERROR | error, _ALLOW)
+        self.add(_EQUAL, call[self.column], 0, len(values) + 3)
+        self.add(_LOAD, 16 + 8 * argument)
+        for index, value in enumerate(values):
+            self.add(_EQUAL, value, len(values) - index, 0)
+        self.add(_RETURN, other)
+        self.add(_RETURN, same)
+
+    def bits(self, call: tuple[int, int], mask: int) -> None:
+        self.add(_EQUAL, call[self.column], 0, 4)
         self.add(_LOAD, 16)
         self.add(_ANY_BIT, mask, 0, 1)
         self.add(_RETURN, _ERROR | _EPERM)
         self.add(_RETURN, _ALLOW)
 
-
-def _program(
-    families: tuple[int, ...], *, apart: bool, own: int
-) -> list[tuple[int, int, int, int]]:
-    machine = linux.machine()
-    column = 0 if machine == "x86_64" else 1
-    made = _Filter(column)
-    made.add(_LOAD, _ARCH)
-    made.add(_EQUAL, _ARCHES[machine], 1, 0)
-    made.add(_RETURN, _KILL)
-    made.add(_LOAD, _NUMBER)
-    if machine == "x86_64":  # the x32 calls have numbers of their own
-        made.add(_AT_LEAST, 0x40000000, 0, 1)
-        made.add(_RETURN, _KILL)
-    for numbers in _CALLS.values():
-        made.refuse(numbers[column])
-    made.refuse(_CLONE3, _ENOSYS)  # its flags lie in memory; libraries then use clone
-    made.bits(_CLONE[column], _NEW_NAMESPACES)
-    made.when(_IOCTL[column], 1, _IOCTLS, _EPERM, only=False)
-    if families:
-        made.when(_SOCKET[column], 0, families, _EAFNOSUPPORT, only=True)
-    else:
-        made.refuse(_SOCKET[column])
-    if not apart:
-        for numbers in _REACHING.values():
-            made.refuse(numbers[column])
-        made.when(_FCNTL[column], 1, _OWNERS, _EPERM, only=False)
-        made.when(_PRLIMIT[column], 0, (0,), _EPERM, only=True)
-        made.when(_KILL_CALL[column], 0, (own,), _EPERM, only=True)
-        made.when(_TGKILL[column], 0, (own,), _EPERM, only=True)
-    made.add(_RETURN, _ALLOW)
-    return made.code
+    def text(self) -> bytes:
+        self.add(_RETURN, _ALLOW)
+        return b"".join(struct.pack("=HBBI", *instruction) for instruction in self.code)
 
 
 def available() -> bool:
@@ -145,18 +132,41 @@ def available() -> bool:
     return True
 
 
-def install(*, families: tuple[int, ...] = (), apart: bool) -> None:
-    """Filter this process's system calls, and its children's.
+def everyone(families: tuple[int, ...]) -> bytes:
+    """What neither a job nor its server needs; `families` of sockets are allowed, if any."""
+    made = _Filter()
+    made.refuse_all(_CALLS)
+    made.among(_IOCTL, 1, _IOCTLS, allow=False)
+    made.among(_SOCKET, 0, families, allow=True, error=_EAFNOSUPPORT)
+    return made.text()
 
-    `families`: of the sockets that may be opened; none refuses all. `apart`: the process lives in
-    a pid namespace of its own, so that signals reach nobody else; without it they are refused to
-    all but itself. `linux.forbid_new_privileges` must have been called.
+
+def job() -> bytes:
+    """What a job must not have: other namespaces and mounts."""
+    made = _Filter()
+    made.refuse_all(_WALLS)
+    made.refuse(_CLONE3, _ENOSYS)  # its flags lie in memory; libraries then use clone
+    made.bits(_CLONE, _NEW_NAMESPACES)
+    return made.text()
+
+
+def visible(own: int) -> bytes:
+    """What reaches other processes, for a job that can see them: signals only to itself, `own`."""
+    made = _Filter()
+    made.refuse_all(_REACHING)
+    made.among(_FCNTL, 1, _OWNERS, allow=False)
+    made.among(_PRLIMIT, 0, (0,), allow=True)
+    made.among(_KILL_CALL, 0, (own,), allow=True)
+    made.among(_TGKILL, 0, (own,), allow=True)
+    return made.text()
+
+
+def install(program: bytes) -> None:
+    """Filter this process's system calls, and its children's, in addition to earlier filters.
+
+    `linux.forbid_new_privileges` must have been called.
     """
-    import os
-
-    code = _program(families, apart=apart, own=os.getpid())
-    text = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
-    buffer = ctypes.create_string_buffer(text, len(text))
-    head = struct.pack("@HP", len(code), ctypes.addressof(buffer))
-    program = ctypes.create_string_buffer(head, len(head))
-    linux.prctl(22, 2, ctypes.addressof(program))
+    buffer = ctypes.create_string_buffer(program, len(program))
+    text = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+    head = ctypes.create_string_buffer(text, len(text))
+    linux.prctl(22, 2, ctypes.addressof(head))

@@ -25,7 +25,6 @@ from aligntune_rewards.sandbox.inside import check, job, linux, seccomp
 __all__ = ["serve"]
 
 _LOOK_EVERY = 0.02
-_FAMILIES = (1, 2, 10)  # unix, IPv4 and IPv6; a virtual machine's own (vsock) knows no namespaces
 _FILES = 128
 _FIRST = 6  # descriptors below are the job's own, and occupied in this process
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -39,7 +38,7 @@ def serve(settings: dict[str, Any]) -> None:
     os.environ.clear()
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    walls = _Nested() if settings["nested"] else _Flat(settings)
+    walls = _Nested(settings) if settings["nested"] else _Flat(settings)
     signal.signal(signal.SIGTERM, lambda *_: (walls.sweep(), os._exit(0)))
     if settings["die"]:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -70,8 +69,11 @@ class _Nested:
     flags = linux.NEW_USER | linux.NEW_PID | linux.NEW_NAMESPACE | linux.NEW_IPC
     apart = True
 
-    def __init__(self) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
         self.user, self.group = os.getuid(), os.getgid()
+        linux.forbid_new_privileges()
+        seccomp.install(seccomp.everyone(tuple(settings["families"])))
+        self.filter = seccomp.job()
 
     def enter(self, request: dict[str, Any]) -> None:
         """In the first process of the new namespaces, which reaps what the job leaves."""
@@ -99,14 +101,13 @@ class _Nested:
         _set_limits(request, request["processes"] + 1)
         linux.forbid_new_privileges()
         linux.drop_capabilities()
-        if seccomp.available():
-            seccomp.install(families=_FAMILIES, apart=True)
+        seccomp.install(self.filter)
 
     def start(self, request: dict[str, Any], descriptors: list[int]) -> int:
         first = linux.spawn(self.flags)
         if first:
             return first
-        said = descriptors.pop()
+        said = descriptors[-1]
         try:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             os.setsid()
@@ -134,13 +135,14 @@ def _fork_job(walls: Any, request: dict[str, Any], descriptors: list[int]) -> in
 
     The descriptors of the tests, which know what is expected, are never those of the program.
     """
-    program, stdin, stdout, stderr, results, *tests = descriptors
+    program, stdin, stdout, stderr, results, *tests, said = descriptors
     if not tests:
-        return _fork(walls, request, [stdin, stdout, stderr, results, program], lambda: job.main(4))
+        parts = [stdin, stdout, stderr, results, program, said]
+        return _fork(walls, request, parts, lambda: job.main(4))
     ours, theirs = (end.detach() for end in socket.socketpair())
-    _fork(walls, request, [stdin, stdout, stderr, theirs, program], lambda: job.main(4))
+    _fork(walls, request, [stdin, stdout, stderr, theirs, program, said], lambda: job.main(4))
     quiet = os.open("/dev/null", os.O_RDWR)
-    parts = [quiet, quiet, quiet, results, tests[0], ours]
+    parts = [quiet, quiet, quiet, results, tests[0], ours, said]
     child = _fork(walls, request, parts, lambda: check.main(4, 5, 3))
     for descriptor in (ours, theirs, quiet):
         os.close(descriptor)
@@ -150,25 +152,28 @@ def _fork_job(walls: Any, request: dict[str, Any], descriptors: list[int]) -> in
 def _fork(
     walls: Any, request: dict[str, Any], descriptors: list[int], step: Callable[[], int]
 ) -> int:
-    """Run a step within the walls, with these descriptors from 0 on and no others."""
+    """Run a step within the walls, with these descriptors from 0 on and no others.
+
+    The last descriptor takes word of walls that cannot be built; it is closed before the step.
+    """
     child = os.fork()
     if child:
         return child
-    status = 125
+    status, last = 1, len(descriptors) - 1
     try:
         for target, source in enumerate(descriptors):
             assert source >= _FIRST
             os.dup2(source, target)
-        os.closerange(len(descriptors), 256)
+        os.closerange(last + 1, 256)
         os.setsid()
-        walls.confine(request)
+        try:
+            walls.confine(request)
+        except OSError as error:
+            os.write(last, f"{error} ".encode())
+            raise
+        os.close(last)
         status = step()
-    except BaseException:  # noqa: BLE001 - nothing may climb back into the server's loop
-        import traceback
-
-        with contextlib.suppress(Exception):
-            os.write(2, f"the sandbox failed: {traceback.format_exc()}".encode())
-    finally:
+    finally:  # nothing may climb back into the server's loop
         os._exit(status)
 
 
@@ -194,12 +199,16 @@ class _Flat:
     apart = False
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = settings
+        self.readable: list[str] | None = settings["readable"]
         self.user: int | None = settings["user"]
+        self.filters: tuple[bytes, ...] = ()
+        if settings["filters"] and seccomp.available():
+            self.filters = (seccomp.everyone(tuple(settings["families"])), seccomp.job())
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)  # a job of the same user may not look into this
 
     def start(self, request: dict[str, Any], descriptors: list[int]) -> int:
-        return _fork_job(self, request, descriptors[:-1])
+        return _fork_job(self, request, descriptors)
 
     def confine(self, request: dict[str, Any]) -> None:
         os.chdir(request["folder"])
@@ -211,9 +220,11 @@ class _Flat:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _set_limits(request, request["processes"] + _processes_of(os.getuid()))
         linux.forbid_new_privileges()
-        if self.settings["filters"]:
-            linux.restrict_files(self.settings["readable"], [request["folder"], "/dev/null"])
-            seccomp.install(families=(), apart=False)
+        if self.readable is not None:
+            linux.restrict_files(self.readable, [request["folder"], "/dev/null"])
+        if self.filters:
+            for program in (*self.filters, seccomp.visible(os.getpid())):
+                seccomp.install(program)
 
     def sweep(self) -> None:
         """End whatever the job has left: everything that is a child of this subreaper now."""
@@ -301,20 +312,20 @@ class _Job:
         if child:
             status = self._watch(child)
             self.walls.sweep()
-            if self.walls.apart and not self.reason:
-                status = self._said(os.read(read, 1000))
+            os.set_blocking(read, False)
+            with contextlib.suppress(BlockingIOError):
+                status = self._said(os.read(read, 1000), status)
         os.close(read)
         code = None if status is None or self.reason else os.waitstatus_to_exitcode(status)
         return {"exit_code": code, "reason": self.reason}
 
-    def _said(self, text: bytes) -> int:
+    def _said(self, text: bytes, status: int) -> int:
         """The job's status, from the first process of its namespaces; it has the kernel's word."""
-        if not text:
+        if self.reason or (self.walls.apart and not text):
             return signal.SIGKILL
-        if not text.isdigit():
+        if text and not text.isdigit():
             self.reason = f"cannot start: {text.decode()}"
-            return 0
-        return int(text)
+        return int(text) if text.isdigit() else status
 
     def _watch(self, child: int) -> int:
         watched = os.pidfd_open(child)
