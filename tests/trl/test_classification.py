@@ -23,6 +23,7 @@ from aligntune import create_sft_trainer
 from aligntune.errors import AlignTuneError, ConfigError, DataError
 from aligntune.testing import make_model, write_jsonl
 from aligntune_trl.classification.loss import loss_function
+from aligntune_trl.classification.tokens import check_tags
 
 STEPS = 4
 COMPARED = ("loss", "grad_norm", "learning_rate")
@@ -441,6 +442,10 @@ def named(labels: list[Any]) -> Dataset:
     return Dataset.from_list([{"text": f"t{n}", "label": label} for n, label in enumerate(labels)])
 
 
+def tagged(*rows: list[str]) -> Dataset:
+    return Dataset.from_list([{"tokens": [word], "ner_tags": [tag]} for word, tag in rows])
+
+
 # What is set, what the error says.
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
@@ -485,6 +490,13 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("text", {"dataset_name": named([1, -1]), "num_labels": 2}, "1 is the only label"),
     ("text", {"label_column": "stars"}, "stars"),
     ("text", {"task_type": "token_classification"}, "tokens"),
+    (
+        "token",
+        {"dataset_name": tagged(["Anna", "name"], ["sees", "verb"]), "num_labels": 2}
+        | {"eval_datasets": [{"name": tagged(["sees", "verb"])}]}
+        | {"metric_for_best_model": "entity_f1"},
+        "'entity_f1' is measured of BIO tags (O, B-..., I-...), and these are none",
+    ),
     ("text", {"max_seq_length": 4096}, "4096, and the model reads 512 tokens"),
     ("text", {"system_prompt": "Be brief."}, "a classifier is asked nothing"),
     ("text", {"packing": True}, "it belongs to SFT"),
@@ -508,6 +520,13 @@ def test_what_is_refused_says_why_before_the_model_loads(
     with pytest.raises(AlignTuneError) as caught:
         make(task, **given).train()
     assert says in str(caught.value)
+
+
+def test_rows_in_which_no_word_begins_are_refused() -> None:
+    rows = Dataset.from_list([{"labels": [-100, -100]}, {"labels": []}])
+    with pytest.raises(DataError, match="none of 2 rows to evaluate on keeps a tag"):
+        check_tags(rows, "to evaluate on")
+    check_tags(Dataset.from_list([{"labels": [-100, 0]}]), "to evaluate on")
 
 
 def test_a_stream_is_refused(make: Any) -> None:

@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from aligntune import create_rl_trainer
-from aligntune.errors import ConfigError, DataError, RewardError, RunError
+from aligntune.config import load_config
+from aligntune.errors import ConfigError, DataError, NotRegisteredError, RewardError, RunError
 from aligntune.plan import make_plan
 from aligntune.run import RunDirectory
 from aligntune.scoring import Part, RewardBatch, as_reward
@@ -466,6 +467,13 @@ def test_fitness_names_a_reward_of_the_run_or_another(trained: Any) -> None:
     assert fitness_part(trained.scorer, None, plugins).name == "digits"
     assert fitness_part(trained.scorer, "letters", plugins) is trained.scorer.parts[1]
     assert fitness_part(trained.scorer, "exact_match", plugins).name == "exact_match"
+
+
+def test_a_fitness_that_is_no_reward_is_told_by_the_plan(folder: Path) -> None:
+    for name in ("letters", "exact_match"):  # a function of the run, and a registered reward
+        make_plan(load_config(settings(folder, meta_es={"fitness": name})))
+    with pytest.raises(NotRegisteredError, match=r"meta_es.fitness.*'exact_mach'.*exact_match"):
+        make_plan(load_config(settings(folder, meta_es={"fitness": "exact_mach"})))
 
 
 def batches(*texts: str) -> Iterator[RewardBatch]:

@@ -33,8 +33,10 @@ from aligntune.reward_models import (
     trained_reward_model_problems,
 )
 from aligntune.scoring import Scorer, build_scorer
+from aligntune.scoring.adapt import load_reward
 from aligntune.scoring.build import CUSTOM, missing_packages
 from aligntune.scoring.settle import settle_rewards
+from aligntune.scoring.signature import name_of
 
 __all__ = ["Plan", "Value", "leaves", "make_plan", "unused"]
 
@@ -215,9 +217,34 @@ def _found(config: RunConfig, plugins: Plugins) -> tuple[Choice, list[str]]:
                 plugins.find(registry, item.type)
             except NotRegisteredError as error:
                 missing.append(str(not_registered(f"{path}.{index}.type", error, config)))
+    missing.extend(_no_fitness(config, plugins))
     if choice is None:
         raise NotRegisteredError("\n".join(dict.fromkeys(missing)))
     return choice, list(dict.fromkeys(missing))
+
+
+def _no_fitness(config: RunConfig, plugins: Plugins) -> Iterator[str]:
+    """Say that `meta_es.fitness` is neither a registered reward nor a function of the run.
+
+    Functions are called as they say themselves; to know it, those that are named are imported.
+    """
+    name = config.meta_es.fitness
+    if name is None:
+        return
+    try:
+        plugins.find(plugins.rewards, name)
+    except NotRegisteredError as error:
+        if name not in _functions(config):
+            yield str(not_registered("meta_es.fitness", error, config))
+
+
+def _functions(config: RunConfig) -> Iterator[str]:
+    """What the custom rewards of a run are called."""
+    for reward in config.rewards:
+        given = reward.params.get("reward_function")
+        if reward.type == CUSTOM and given is not None:
+            function = load_reward(given) if isinstance(given, str) else given
+            yield getattr(function, "name", "") or name_of(function)
 
 
 def _plugins_for(config: RunConfig) -> Plugins:

@@ -8,9 +8,9 @@ special tokens, have none (-100).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aligntune.errors import ConfigError
+from aligntune.errors import ConfigError, DataError, Problem
 from aligntune_trl.classification.labels import Labels
 from aligntune_trl.classification.loss import IGNORED
 from aligntune_trl.classification.metrics import entity_f1, is_bio, label_metrics
@@ -20,7 +20,10 @@ from aligntune_trl.classification.trainer import (
     refuse_generation,
 )
 
-__all__ = ["TokenClassificationTrainer", "first_tokens"]
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["TokenClassificationTrainer", "check_tags", "first_tokens"]
 
 
 def first_tokens(words: Sequence[str], offsets: Sequence[tuple[int, int]]) -> list[int | None]:
@@ -67,6 +70,18 @@ class TokenClassificationTrainer(ClassificationTrainer):
 
     task = "TOKEN_CLS"
     column = "tags"
+
+    def prepare_data(self) -> None:
+        super().prepare_data()
+        path = "train.metric_for_best_model"
+        metric = self.config.train.metric_for_best_model
+        if metric in ("entity_f1", "eval_entity_f1") and not is_bio(self.labels.names):
+            message = f"{metric!r} is measured of BIO tags (O, B-..., I-...), and these are none"
+            where = self.config.origins.get(path, "")
+            raise ConfigError(Problem(path, message, where, "use eval_macro_f1 or eval_accuracy"))
+        check_tags(self.train_rows, "to train on")
+        if self.eval_rows is not None:
+            check_tags(self.eval_rows, "to evaluate on")
 
     def encoder(self, labels: Labels | None) -> TagEncoder:
         if not self.tokenizer.is_fast:
@@ -116,3 +131,20 @@ class TokenClassificationTrainer(ClassificationTrainer):
         at = {word: numbers[place] for place, word in enumerate(places) if word is not None}
         for word in range(count):
             yield self.name_of(at[word]) if word in at else None
+
+
+def check_tags(rows: Dataset, which: str) -> None:
+    """Tags go where their words begin, and some tokenizers read nothing of some words.
+
+    Args:
+        rows: encoded, with `labels`.
+        which: of them, for errors.
+
+    Raises:
+        DataError: if no row has any.
+    """
+    if all(set(labels) <= {IGNORED} for labels in rows["labels"]):
+        raise DataError(
+            f"none of {len(rows)} rows {which} keeps a tag: in the tokens that are read no word "
+            "begins; bring words that the tokenizer reads, or raise `model.max_seq_length`"
+        )
