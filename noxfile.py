@@ -160,6 +160,13 @@ def learning(session: nox.Session) -> None:
 
 
 @nox.session
+def curves(session: nox.Session) -> None:
+    """Draw docs/algorithms/curves: the learning task of each page and its control."""
+    install(session, editable=EVERYTHING_BUT_UNSLOTH)
+    session.run("python", "tests/learning/curves.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff."""
     install(session, "ruff")

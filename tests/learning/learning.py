@@ -25,6 +25,7 @@ class Cell:
         adapter: whether a LoRA adapter is trained in place of the whole model.
         signal: whether there is anything to learn; without it, the run is the control.
         seed: of the model, the data and the training.
+        logging_steps: steps between two lines of the run's metrics.
     """
 
     folder: Path
@@ -32,6 +33,7 @@ class Cell:
     adapter: bool = False
     signal: bool = True
     seed: int = 0
+    logging_steps: int = 10
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def quiet(cell: Cell) -> dict[str, Any]:
         "save_strategy": "no",
         "loggers": "none",
         "seed": cell.seed,
+        "logging_steps": cell.logging_steps,
     }
 
 
