@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from aligntune.core.trainer_base import TrainerBase
 from aligntune.data import Prepared, prepare
-from aligntune.errors import AlignTuneError, ConfigError, DataError
+from aligntune.errors import AlignTuneError, ConfigError, DataError, RewardError
 from aligntune.evaluation import Measurements, prepare_measurements
 from aligntune.hardware import Hardware
 from aligntune.redact import redact
@@ -35,6 +35,7 @@ from aligntune_trl.callbacks import NothingLeft, ProgressCallback, write_samples
 from aligntune_trl.lora.adapters import LABELS
 from aligntune_trl.lora.checks import is_pissa
 from aligntune_trl.lora.targets import no_target, refuse_missing_targets
+from aligntune_trl.rescue import Rescue
 from aligntune_trl.run_callbacks import run_callbacks
 from aligntune_trl.sampling import prompts_of
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from aligntune.evaluation import Metric
     from aligntune.plan import Plan
     from aligntune.preview import Preview
+    from aligntune.scoring import Scorer
     from aligntune_trl.preview.rows import Seen
 
 __all__ = ["TRLTrainer"]
@@ -73,6 +75,7 @@ class TRLTrainer(TrainerBase):
     owner: str  # the TRL configuration class, as parameter tables name it
     padding_side: str | None = None
     tokenizer: PreTrainedTokenizerBase  # once the run has been set up
+    scorer: Scorer | None = None  # where the algorithm learns from rewards, once data are read
 
     def __init__(self, plan: Plan, backend: Any) -> None:
         super().__init__(plan, backend)
@@ -83,6 +86,7 @@ class TRLTrainer(TrainerBase):
         self.measurements: Measurements | None = None
         self.sampled: list[Any] = []  # prompts that are completed while the run trains
         self.progress = ProgressCallback()
+        self.rescue = Rescue(self)
         self.training = False
         self.pissa_start: dict[str, Any] | None = None  # the factors that PiSSA began with
         self._begun = False
@@ -222,6 +226,8 @@ class TRLTrainer(TrainerBase):
             self.training = True
             with library_bars(shown=False):  # each checkpoint would draw one
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except RewardError as error:
+            raise self.rescue.save(trainer, error) from error
         except NothingLeft:
             logger.info("there is no step left to train")
             trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)

@@ -64,4 +64,4 @@ def run_callbacks(owner: TRLTrainer) -> list[Any]:
                 f"a {type(some).__name__}"
             )
         callbacks.extend(some)
-    return [*callbacks, NothingLeftCallback()]
+    return [*callbacks, owner.rescue, NothingLeftCallback()]
