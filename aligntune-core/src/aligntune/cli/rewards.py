@@ -66,7 +66,7 @@ def _show(found: About) -> None:
     if found.parameters:
         shown = table("parameter", "type", "default", "means")
         for parameter in found.parameters:
-            default = "(required)" if parameter.default is None else parameter.default
+            default = "(required)" if parameter.default is None else _short(parameter.default)
             row = (parameter.name, parameter.type, default, parameter.means)
             shown.add_row(*map(escape, row))
         out.print()
@@ -95,6 +95,10 @@ def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts.get("docs"):
         said.append(("docs", facts["docs"]))
     return said
+
+
+def _short(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _range(limits: list[float]) -> str:

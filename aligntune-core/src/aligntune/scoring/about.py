@@ -151,6 +151,7 @@ def _parameters(target: Callable[..., Any], args: Mapping[str, str]) -> list[Par
     known = _signature(target)
     if not isinstance(target, type):
         known = known[1:]
+    meant = {p.name: p.annotation for p in _signature(target, look_up=True)}
     factories = {
         field.name: field.default_factory
         for field in (dataclasses.fields(target) if dataclasses.is_dataclass(target) else ())
@@ -159,7 +160,7 @@ def _parameters(target: Callable[..., Any], args: Mapping[str, str]) -> list[Par
     return [
         Parameter(
             parameter.name,
-            _annotation(parameter),
+            _annotation(parameter, meant.get(parameter.name)),
             _default(parameter, factories.get(parameter.name)),
             args.get(parameter.name, ""),
         )
@@ -168,24 +169,22 @@ def _parameters(target: Callable[..., Any], args: Mapping[str, str]) -> list[Par
     ]
 
 
-def _signature(target: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters, with their types where these can be looked up, or else as written."""
-    for look_up in (True, False):
-        try:
-            return list(inspect.signature(target, eval_str=look_up).parameters.values())
-        except (NameError, AttributeError):  # imported for type checkers alone
-            continue
-        except (TypeError, ValueError):  # written in C, and says nothing of itself
-            break
-    return []
+def _signature(target: Callable[..., Any], *, look_up: bool = False) -> list[inspect.Parameter]:
+    """The parameters, with their types as written, or as the objects that these names stand for."""
+    try:
+        return list(inspect.signature(target, eval_str=look_up).parameters.values())
+    # Written in C, it says nothing of itself; and some types are imported for type checkers alone.
+    except (TypeError, ValueError, NameError, AttributeError):
+        return []
 
 
-def _annotation(parameter: inspect.Parameter) -> str:
+def _annotation(parameter: inspect.Parameter, meant: Any) -> str:
+    """A type as written; the choices, where a name stands for a few."""
+    if get_origin(meant) is Literal:
+        return " | ".join(map(repr, get_args(meant)))
     if parameter.annotation is parameter.empty:
         return ""
     said = parameter.annotation
-    if get_origin(said) is Literal:
-        return " | ".join(map(repr, get_args(said)))
     return said if isinstance(said, str) else inspect.formatannotation(said)
 
 
