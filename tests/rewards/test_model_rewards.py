@@ -185,7 +185,7 @@ def test_coherence_is_the_perplexity_of_the_completion(
         with torch.no_grad():
             loss = model(input_ids=torch.tensor([head + tail]), labels=torch.tensor([labels])).loss
         wanted.append(20 / (20 + math.exp(float(loss))))
-    reward = CoherenceReward(language_model, batch_size=batch_size)
+    reward = CoherenceReward(language_model, batch_size=batch_size, enough=0.0)
     found = reward.compute_batch(RewardBatch(texts, prompts))
     assert found == pytest.approx(wanted, rel=1e-4)
     assert reward.compute("", "2+2=") == 0.0
@@ -198,7 +198,7 @@ def test_coherence_of_a_model_that_knows_nothing(language_model: str, tmp_path: 
         weight.data.zero_()
     model.save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(language_model).save_pretrained(tmp_path)
-    reward = CoherenceReward(str(tmp_path), midpoint=10.0)
+    reward = CoherenceReward(str(tmp_path), midpoint=10.0, enough=0.0)
     size = model.config.vocab_size
     assert reward.compute("anything", "at all") == pytest.approx(10 / (10 + size), rel=1e-5)
 

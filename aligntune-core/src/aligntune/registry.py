@@ -60,6 +60,16 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "bias",
             "profanity",
             "refusal",
+            "overlong_penalty",
+            "repetition_penalty",
+            "conciseness",
+            "cosine_length",
+            "language",
+            "bertscore",
+            "semantic_similarity",
+            "factual_correctness",
+            "fluency",
+            "relevance",
         )
     },
     "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward")},
@@ -216,6 +226,11 @@ class Registry(Generic[F]):
         parts.append(f"available: {', '.join(known)}" if known else f"no {self.kind} is installed")
         if not known and not brings:
             parts.append(" or ".join(f"pip install {d}" for d in PROVIDERS[self.kind]))
+        elif not close and not brings:
+            parts.append(
+                f"a {self.kind} of another package is there once that is installed "
+                "(pip install PACKAGE; `aligntune plugins` lists what is)"
+            )
         notes = [why for distribution, why in silent.items() if distribution not in brings]
         if notes:
             parts.append(f"note: {'; '.join(notes)}")

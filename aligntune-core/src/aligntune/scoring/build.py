@@ -112,7 +112,10 @@ def build_reward(
         raise UnavailableError(
             f"reward {entry.name!r} needs {', '.join(missing)}, which is not installed{command}"
         )
-    return entry.name, as_reward(entry.load(), entry.name, params)
+    made = as_reward(entry.load(), entry.name, params)
+    # A reward may say which of its kinds was asked for: `relevance[lexical]`.
+    says = made.name.startswith(f"{entry.name}[")
+    return made.name if says else entry.name, made
 
 
 def missing_packages(facts: RewardFacts | EvaluatorFacts) -> list[str]:

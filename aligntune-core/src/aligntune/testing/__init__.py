@@ -5,6 +5,7 @@ from __future__ import annotations
 from aligntune.testing.classifiers import make_classifier
 from aligntune.testing.conformance import RewardConformance, reward_conformance
 from aligntune.testing.data import addition_rows, preference_rows, write_jsonl
+from aligntune.testing.encoders import make_bigram_model, make_encoder
 from aligntune.testing.hub import Hub
 from aligntune.testing.judge import Fault, JudgeServer
 from aligntune.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
@@ -16,7 +17,9 @@ __all__ = [
     "JudgeServer",
     "RewardConformance",
     "addition_rows",
+    "make_bigram_model",
     "make_classifier",
+    "make_encoder",
     "make_model",
     "make_tokenizer",
     "preference_rows",

@@ -50,6 +50,13 @@ def encoded(
     Raises:
         ValueError: if prompts are needed and none are given.
     """
+    with loaded.lock:
+        return _encoded(batch, loaded, form, max_length, said_by)
+
+
+def _encoded(
+    batch: RewardBatch, loaded: Loaded, form: Form, max_length: int, said_by: str
+) -> list[Encoding]:
     tokenizer = loaded.tokenizer
     if form == "auto":
         form = trained_form(loaded)
@@ -145,5 +152,6 @@ def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
 
 def padded(encodings: Sequence[Encoding], loaded: Loaded) -> Any:
     """One batch of tensors on the model's device, padded on the right."""
-    made = loaded.tokenizer.pad(list(encodings), padding_side="right", return_tensors="pt")
+    with loaded.lock:
+        made = loaded.tokenizer.pad(list(encodings), padding_side="right", return_tensors="pt")
     return made.to(loaded.model.device)

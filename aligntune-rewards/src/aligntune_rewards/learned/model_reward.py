@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.scoring import RewardBatch, RewardFunction
@@ -24,7 +26,8 @@ class ModelReward(RewardFunction):
         max_length: most tokens the model reads at once; unset, as many as it has positions.
         device: `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"` or `"cuda:1"`.
         dtype: `"auto"` (as saved), `"float32"`, `"bfloat16"` or `"float16"`.
-        revision: branch, tag or commit of a model on the hub.
+        revision: branch, tag or commit of a model on the hub; unset, `main`, or of a default model
+            the commit that it was tried with.
         quantization: keywords of transformers' `BitsAndBytesConfig`; needs a GPU.
         cache_dir: where downloads are kept.
 
@@ -43,16 +46,24 @@ class ModelReward(RewardFunction):
 
     cost = "model"
     kind: ClassVar[Kind] = "classifier"
+    # Default models -> the commit that was tried with them, which holds unless `revision` is set.
+    pinned: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_length"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
+        if self.revision is None:
+            self.revision = self.pinned.get(self.model)
         self._weights = Weights(
             self.model, self.revision, self.device, self.dtype, self.quantization, self.cache_dir
         )
         self._loaded: Loaded | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy in another process loads its weights there.
+        return self.__dict__ | {"_loaded": None}
 
     @property
     def said_by(self) -> str:
@@ -63,10 +74,15 @@ class ModelReward(RewardFunction):
     def loaded(self) -> Loaded:
         """The model, loaded now if it was not."""
         if self._loaded is None:
-            loaded = load(self._weights, self.kind, self.said_by)
+            loaded = load(self._weights, self.needed_kind, self.said_by)
             self.check(loaded)
             self._loaded = loaded
         return self._loaded
+
+    @property
+    def needed_kind(self) -> Kind:
+        """The kind of model that is loaded."""
+        return self.kind
 
     @property
     def longest(self) -> int:

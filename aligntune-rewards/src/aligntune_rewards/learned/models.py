@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["EXTRA", "Kind", "Loaded", "Weights", "load"]
 
 EXTRA = 'pip install "aligntune-rewards[models]"'
-Kind = Literal["classifier", "language model"]
+EMBEDDINGS = 'pip install "aligntune-rewards[embeddings]"'
+Kind = Literal["classifier", "language model", "encoder", "embedder"]
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEFAULT_POSITIONS = 2048
@@ -64,11 +66,15 @@ class Weights:
 
 @dataclass(eq=False)
 class Loaded:
-    """A model in evaluation mode on its device, its tokenizer, and the most tokens it reads."""
+    """A model in evaluation mode on its device, its tokenizer, and the most tokens it reads.
+
+    `lock` is held while the tokenizer is used, which is not made for several threads.
+    """
 
     model: Any
     tokenizer: Any
     positions: int
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 _loaded: weakref.WeakValueDictionary[str, Loaded] = weakref.WeakValueDictionary()
@@ -95,17 +101,24 @@ def _load(weights: Weights, kind: Kind, said_by: str) -> Loaded:
         import torch
         import transformers
     except ImportError as error:
-        raise UnavailableError(f"{said_by} uses a model and needs {error.name}: {EXTRA}") from error
+        extra = EMBEDDINGS if kind == "embedder" else EXTRA
+        raise UnavailableError(f"{said_by} uses a model and needs {error.name}: {extra}") from error
+    if kind == "embedder" and importlib.util.find_spec("sentence_transformers") is None:
+        raise UnavailableError(f"{said_by} needs sentence_transformers: {EMBEDDINGS}")
     device = _device(weights, said_by, cuda=torch.cuda.is_available())
     where = {"revision": weights.revision or "main", "cache_dir": weights.cache_dir}
     more: dict[str, Any] = {"dtype": weights.dtype, "trust_remote_code": False, **where}
     if weights.quantization:
         more["quantization_config"] = _quantization(weights, said_by, device)
         more["device_map"] = {"": device}
-    auto: Any = transformers.AutoModelForSequenceClassification
-    if kind == "language model":
-        auto = transformers.AutoModelForCausalLM
     _check_folder(weights, said_by)
+    if kind == "embedder":
+        return _embedder(weights, said_by, device, more)
+    auto: Any = {
+        "classifier": transformers.AutoModelForSequenceClassification,
+        "language model": transformers.AutoModelForCausalLM,
+        "encoder": transformers.AutoModel,
+    }[kind]
     try:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
             weights.model, trust_remote_code=False, **where
@@ -113,17 +126,55 @@ def _load(weights: Weights, kind: Kind, said_by: str) -> Loaded:
         model, info = auto.from_pretrained(weights.model, output_loading_info=True, **more)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise _cannot_load(weights, said_by, error) from error
-    if missing := sorted(info["missing_keys"]):
-        raise ConfigError(
-            f"{said_by}: {weights.model!r} is no trained {kind}: it lacks {', '.join(missing[:3])};"
-            " set params.model to one that is"
-        )
+    _check_keys(info["missing_keys"], weights, kind, said_by)
     _pad(model, tokenizer, weights, said_by)
     tokenizer.truncation_side = "left"  # what was said last decides
     model.eval().requires_grad_(requires_grad=False)
     if not weights.quantization:
         model.to(device)
     return Loaded(model, tokenizer, _positions(model, tokenizer))
+
+
+def _embedder(weights: Weights, said_by: str, device: str, more: dict[str, Any]) -> Loaded:
+    """A model of sentence-transformers: it knows how it makes one vector of a text.
+
+    Of an encoder that says nothing of that, the mean of its last hidden states is taken.
+    """
+    import transformers
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        model = SentenceTransformer(
+            weights.model,
+            device=device,
+            revision=more.pop("revision"),
+            cache_folder=more.pop("cache_dir"),
+            trust_remote_code=more.pop("trust_remote_code"),
+            model_kwargs=more,
+        )
+        if (Path(weights.model).expanduser() / "config.json").is_file():
+            # sentence-transformers would fill up what is missing, and not say so.
+            _, info = transformers.AutoModel.from_pretrained(
+                weights.model, output_loading_info=True, device_map="meta"
+            )
+            _check_keys(info["missing_keys"], weights, "embedder", said_by)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise _cannot_load(weights, said_by, error) from error
+    model.eval().requires_grad_(requires_grad=False)
+    tokenizer: Any = model.tokenizer
+    tokenizer.truncation_side = "left"
+    return Loaded(model, tokenizer, int(model.get_max_seq_length() or _DEFAULT_POSITIONS))
+
+
+def _check_keys(missing: Any, weights: Weights, kind: Kind, said_by: str) -> None:
+    """Refuse a model that lacks weights; the pooler of an encoder is not used."""
+    encoder = kind in ("encoder", "embedder")
+    lacks = sorted(key for key in missing if not (encoder and key.startswith("pooler.")))
+    if lacks:
+        raise ConfigError(
+            f"{said_by}: {weights.model!r} is no trained {kind}: it lacks {', '.join(lacks[:3])};"
+            " set params.model to one that is"
+        )
 
 
 def _device(weights: Weights, said_by: str, *, cuda: bool) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aligntune_rewards.learned.needs import EMBEDDINGS, MODELS
+
 if TYPE_CHECKING:
     from aligntune.facts import RewardFacts
     from aligntune.plugins import Register
@@ -51,4 +53,25 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         summary="CodeBLEU of Python code: words, syntax and data flow of a reference program",
         requires=("reference",),
         cost="process",
+    )
+    register(
+        "bertscore",
+        "aligntune_rewards.reference.bertscore:BertscoreReward",
+        summary="BERTScore: each word finds its nearest in the reference, by an encoder's vectors",
+        requires=("reference",),
+        **MODELS,
+    )
+    register(
+        "semantic_similarity",
+        "aligntune_rewards.reference.semantic_similarity:SemanticSimilarityReward",
+        summary="the cosine of the completion's and the reference's sentence vectors",
+        requires=("reference",),
+        **EMBEDDINGS,
+    )
+    register(
+        "factual_correctness",
+        "aligntune_rewards.reference.factual_correctness:FactualCorrectnessReward",
+        summary="whether the completion entails the reference and contradicts it nowhere",
+        requires=("reference",),
+        **MODELS,
     )

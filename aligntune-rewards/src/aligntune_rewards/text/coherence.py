@@ -2,101 +2,82 @@
 
 from __future__ import annotations
 
-import logging
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from aligntune_rewards.learned.inputs import batches, messages_of, padded, plain
-from aligntune_rewards.learned.model_reward import ModelReward
+from aligntune_rewards.learned.inputs import messages_of, plain
+from aligntune_rewards.text.language_model import LanguageModelReward, first_token
+from aligntune_rewards.text.variety import varied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aligntune.scoring import RewardBatch
-    from aligntune_rewards.learned.models import Kind, Loaded
+    from aligntune_rewards.learned.models import Loaded
 
 __all__ = ["CoherenceReward"]
 
-logger = logging.getLogger("aligntune")
-
 
 @dataclass(eq=False, repr=False)
-class CoherenceReward(ModelReward):
+class CoherenceReward(LanguageModelReward):
     """How expected the completion is to a language model that has read the prompt.
 
-    midpoint / (midpoint + perplexity), where the perplexity is exp(-(1/T) Σ log p(token | prompt,
-    tokens before it)) over the T tokens of the completion; the same as sigmoid(mean log p +
-    log midpoint). A completion without tokens earns 0. The default model is
-    HuggingFaceTB/SmolLM2-135M-Instruct (English).
+    1 / (1 + max(0, perplexity - enough) / (midpoint - enough)), where the perplexity is
+    exp(-(1/T) Σ log p(token | prompt, tokens before it)) over the T tokens of the completion. A
+    completion without tokens earns 0. Nothing is earned by being more expected than `enough`, which
+    is what stock phrases are. A model also expects what repeats itself or the prompt, so the value
+    is multiplied by how varied the completion is (see `diversity`; ordinary prose has 1), runs of
+    eight words of the prompt counting as repeated. The default model is
+    HuggingFaceTB/SmolLM2-135M-Instruct (English, Apache 2.0).
 
     Where the tokenizer has a chat template the prompt goes through it, otherwise the completion
     continues the prompt. Of what is too long for the model, the beginning of the prompt is left out
     first, then the end of the completion; the log counts that.
 
     Range: 0 to 1. Higher is better. Columns: none; the prompt is read. It does not see whether what
-    is said is true, and text that repeats itself is expected.
-    Needs `pip install "aligntune-rewards[models]"`.
+    is said is true. Needs `pip install "aligntune-rewards[models]"`.
 
     Args:
         model: a causal language model: a local folder, or the name of a model on the hub.
         midpoint: the perplexity that earns 0.5.
+        enough: the perplexity that earns 1; a lower one earns no more.
 
     The other parameters are those of `aligntune_rewards.learned.model_reward.ModelReward`.
     """
 
     model: str = "HuggingFaceTB/SmolLM2-135M-Instruct"
     midpoint: float = 20.0
+    enough: float = 5.0
 
     name = "coherence"
+    version = "2"
     range = (0.0, 1.0)
-    kind: ClassVar[Kind] = "language model"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0.0 < self.midpoint < math.inf:
-            raise ValueError(f"midpoint is {self.midpoint}; it must be a finite number above 0")
+    pinned: ClassVar[Mapping[str, str]] = {
+        "HuggingFaceTB/SmolLM2-135M-Instruct": "12fd25f77366fa6b3b4b768ec3050bf629380bac"
+    }
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
-        means = self.mean_log_probs(batch)
+        prompts = [""] * len(batch) if batch.prompts is None else map(plain, batch.prompts)
         return [
-            0.0 if mean is None else 1.0 / (1.0 + math.exp(-mean) / self.midpoint) for mean in means
+            self.expected(mean) * varied(text, prompt)
+            for mean, text, prompt in zip(
+                self.mean_log_probs(batch), batch.texts, prompts, strict=True
+            )
         ]
 
     def mean_log_probs(self, batch: RewardBatch) -> list[float | None]:
         """Mean log-probability of each completion's tokens, in nats; None where it has none."""
-        import torch
-
-        loaded = self.loaded
-        rows = [self._ids(batch, index, loaded) for index in range(len(batch))]
-        if long := sum(len(before) + len(after) > self.longest for before, after in rows):
-            logger.warning(
-                "%s: %d of %d inputs are longer than %d tokens and were cut",
-                self.said_by,
-                long,
-                len(rows),
-                self.longest,
-            )
-        rows = [_cut(before, after, self.longest) for before, after in rows]
-        found: list[float | None] = [None] * len(rows)
-        lengths = [len(before) + len(after) for before, after in rows]
-        for indices in batches(lengths, self.batch_size):
-            inputs = padded([{"input_ids": [*rows[i][0], *rows[i][1]]} for i in indices], loaded)
-            with torch.no_grad():
-                logits = loaded.model(**inputs).logits
-            for place, index in enumerate(indices):
-                before, after = rows[index]
-                if after:
-                    # The logits at a place are of the token that follows it.
-                    of = logits[place, len(before) - 1 : lengths[index] - 1].float()
-                    wanted = torch.tensor(after, device=of.device)
-                    logs = of.log_softmax(dim=-1).gather(1, wanted[:, None])
-                    found[index] = float(logs.double().mean())
-        return found
+        return self.mean_logs([self._ids(batch, index, self.loaded) for index in range(len(batch))])
 
     def _ids(self, batch: RewardBatch, index: int, loaded: Loaded) -> tuple[list[int], list[int]]:
         """Token ids of the prompt, at least one, and of the completion."""
-        tokenizer = loaded.tokenizer
+        with loaded.lock:
+            return self._encoded(batch, index, loaded.tokenizer)
+
+    def _encoded(
+        self, batch: RewardBatch, index: int, tokenizer: Any
+    ) -> tuple[list[int], list[int]]:
         prompt: Any = "" if batch.prompts is None else batch.prompts[index]
         if tokenizer.chat_template is not None and prompt:
             text = tokenizer.apply_chat_template(
@@ -106,15 +87,4 @@ class CoherenceReward(ModelReward):
         else:
             before = tokenizer(plain(prompt), verbose=False)["input_ids"]
         after = tokenizer(batch.texts[index], add_special_tokens=False, verbose=False)["input_ids"]
-        return list(before) or [_first(tokenizer)], list(after)
-
-
-def _first(tokenizer: Any) -> int:
-    """The token before a text that stands alone."""
-    begin = tokenizer.bos_token_id
-    return int(tokenizer.pad_token_id if begin is None else begin)
-
-
-def _cut(before: list[int], after: list[int], longest: int) -> tuple[list[int], list[int]]:
-    after = after[: longest - 1]
-    return before[-(longest - len(after)) :], after
+        return list(before) or [first_token(tokenizer)], list(after)

@@ -31,3 +31,17 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         "aligntune_rewards.text.diversity:DiversityReward",
         summary="how little the completion repeats itself: distinct n-grams, whatever its length",
     )
+    register(
+        "fluency",
+        "aligntune_rewards.text.fluency:FluencyReward",
+        summary="how expected the completion is to a language model that reads it alone",
+        **MODELS,
+    )
+    register(
+        "relevance",
+        "aligntune_rewards.text.relevance:RelevanceReward",
+        summary="whether the completion is about what the prompt asks",
+        # What each backend needs is checked when it is loaded.
+        cost="model",
+        install="aligntune-rewards[embeddings]",
+    )
