@@ -9,11 +9,11 @@ import subprocess
 import sys
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aligntune.errors import DataError, RunError
-from aligntune.plugins import Plugins, Switches
 from aligntune.run import RunDirectory
 from aligntune.run.files import as_number, plain
 from aligntune.run.record import environment, plugin_records
@@ -341,9 +341,24 @@ def test_commit_is_none_outside_a_repository(
     assert environment()["git"] is None
 
 
-def test_plugins_are_recorded() -> None:
-    plugins = Plugins(Switches.make(only=[]))
-    assert plugin_records(plugins) == [record.as_dict() for record in plugins.records]
+def test_plugins_are_recorded_with_where_they_were_installed_from(
+    make_dist: Any, discover: Any
+) -> None:
+    site = make_dist("of-an-index", "")
+    for name, said in {
+        "of-a-file": {"url": "file:///wheels/of_a_file-1.0-py3-none-any.whl", "archive_info": {}},
+        "of-git": {"url": "https://a.example/b", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
+    }.items():
+        make_dist(name, "")
+        info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        (info / "direct_url.json").write_text(json.dumps(said))
+    plugins = discover("of-an-index", "of-a-file", "of-git")
+    records = plugin_records(plugins)
+    sources = {record["name"]: record.pop("source") for record in records}
+    assert records == [record.as_dict() for record in plugins.records]
+    assert sources["of-an-index"] is None
+    assert sources["of-a-file"] == "file:///wheels/of_a_file-1.0-py3-none-any.whl"
+    assert sources["of-git"] == "git+https://a.example/b@c0ffee"
 
 
 def test_nothing_heavy_is_imported() -> None:

@@ -21,6 +21,7 @@ from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hardware import Hardware
 from aligntune.plan.cap import cap_steps
 from aligntune.plan.parameters import Fixed, ParameterTable, Refused, Use
+from aligntune.plan.recalled import recalled
 from aligntune.plan.resolve import Choice, choose
 from aligntune.plan.tasks import default_tasks
 from aligntune.plan.told import not_registered, placed
@@ -216,7 +217,10 @@ def _found(config: RunConfig, plugins: Plugins) -> tuple[Choice, list[str]]:
             try:
                 plugins.find(registry, item.type)
             except NotRegisteredError as error:
-                missing.append(str(not_registered(f"{path}.{index}.type", error, config)))
+                at = f"{path}.{index}.type"
+                before = recalled(registry.kind, item.type, at, config)
+                said = f"{error}; {before}" if before else error
+                missing.append(str(not_registered(at, said, config)))
     missing.extend(_no_fitness(config, plugins))
     if choice is None:
         raise NotRegisteredError("\n".join(dict.fromkeys(missing)))

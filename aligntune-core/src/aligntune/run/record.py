@@ -7,6 +7,7 @@ are redacted, and of the environment variables only those named here are kept.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -74,8 +75,24 @@ def environment() -> dict[str, Any]:
 
 
 def plugin_records(plugins: Plugins) -> list[dict[str, Any]]:
-    """Return every installed plugin with its version, what it provides and what became of it."""
-    return redact([record.as_dict() for record in plugins.records])
+    """Return every installed plugin: version, source, what it provides and what became of it."""
+    return redact(
+        [
+            record.as_dict() | {"source": _source(record.owner.distribution)}
+            for record in plugins.records
+        ]
+    )
+
+
+def _source(distribution: str) -> str | None:
+    """The address of the file, folder or repository that it was installed from, if not an index."""
+    try:
+        text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
+        found = json.loads(text or "{}")
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    url, vcs = found.get("url"), found.get("vcs_info")
+    return f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
 
 
 def _cpu_model() -> str:
