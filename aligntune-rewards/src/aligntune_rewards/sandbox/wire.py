@@ -37,6 +37,8 @@ def result_of(ended: Ended) -> Result:
     outcome: Outcome
     if ended.reason in {"timeout", "memory", "output"}:
         outcome = ended.reason  # type: ignore[assignment]
+    elif ended.reason == "disk":
+        outcome = "killed"
     elif ended.reason:
         raise SandboxError(f"the sandbox {ended.reason}")
     elif any(message == {"end": "memory"} for message in _messages(ended.written[2])):

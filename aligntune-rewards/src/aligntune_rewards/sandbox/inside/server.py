@@ -168,7 +168,7 @@ def _fork(
         os.setsid()
         try:
             walls.confine(request)
-        except OSError as error:
+        except Exception as error:
             os.write(last, f"{error} ".encode())
             raise
         os.close(last)
@@ -344,6 +344,8 @@ class _Job:
                 self.reason = "timeout"
             elif self._memory() > self.request["memory"]:
                 self.reason = "memory"
+            elif not self.walls.apart and _size(self.request["folder"]) > self.request["disk"]:
+                self.reason = "disk"
             if self.reason:
                 os.kill(child, signal.SIGKILL)
                 break
@@ -370,6 +372,16 @@ class _Job:
             if above == own != pid:
                 total += max(0, _resident(pid) - self.base)
         return total
+
+
+def _size(folder: str) -> int:
+    """Bytes that the files in a folder take; where a file system has no limit of its own."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(f"{place}/{name}").st_blocks * 512
+    return total
 
 
 def _resident(pid: int) -> int:
