@@ -10,7 +10,6 @@ import pytest
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch, as_reward
-from aligntune.testing import reward_conformance
 from aligntune_rewards import JsonSchemaReward
 
 PERSON = {
@@ -20,13 +19,6 @@ PERSON = {
     "additionalProperties": False,
 }
 ADA = '{"name": "Ada", "age": 36}'
-
-TestConformance = reward_conformance(
-    "json_schema",
-    params={"schema": PERSON, "partial": True},
-    rows=[{"text": ADA}, {"text": '{"name": "Ada"}'}, {"text": "Ada"}],
-)
-
 
 @pytest.fixture(scope="module")
 def person() -> Any:

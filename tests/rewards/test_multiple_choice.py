@@ -8,21 +8,9 @@ from typing import Any
 import pytest
 
 from aligntune.scoring import RewardBatch
-from aligntune.testing import reward_conformance
 from aligntune_rewards import AccuracyReward, MathAccuracyReward, MultipleChoiceReward
 
 CITIES = ["Paris", "Rome", "New York", "York"]
-
-TestConformance = reward_conformance(
-    "multiple_choice",
-    rows=[
-        {"text": "The answer is B.", "reference": "B", "choices": CITIES},
-        {"text": "(C)", "reference": "B", "choices": CITIES},
-        {"text": "Rome", "reference": 1, "choices": CITIES},
-        {"text": "A or B", "reference": "Rome", "choices": CITIES},
-    ],
-)
-
 
 @pytest.mark.parametrize(
     "text",

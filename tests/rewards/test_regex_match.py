@@ -10,18 +10,10 @@ import pytest
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch, as_reward
-from aligntune.testing import reward_conformance
 from aligntune_rewards import RegexMatchReward
 from aligntune_rewards.verifiable.patterns import Patterns
 
 ENDLESS = r"(a+)+$"
-
-TestConformance = reward_conformance(
-    "regex_match",
-    params={"pattern": r"\d+ apples"},
-    rows=[{"text": "12 apples"}, {"text": "twelve apples"}, {"text": "12 apples and a pear"}],
-)
-
 
 @pytest.fixture(scope="module")
 def patterns() -> Any:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.shape.units import Unit, check_unit, length_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LengthReward", "Unit"]
-
-Unit = Literal["words", "characters", "tokens"]
+__all__ = ["LengthReward"]
 
 
 class LengthReward(RewardFunction):
@@ -41,25 +40,14 @@ class LengthReward(RewardFunction):
                 f"min_length is {min_length} and max_length {max_length}; "
                 "0 <= min_length <= max_length and 1 <= max_length must hold"
             )
-        if unit not in get_args(Unit):
-            raise ValueError(f"unit is {unit!r}; it is one of {', '.join(get_args(Unit))}")
         self.min_length = min_length
         self.max_length = max_length
-        self.unit = unit
+        self.unit = check_unit(unit)
 
     def compute(self, text: str, *, completion_ids: Sequence[int] | None = None) -> float | None:
-        length = self._length(text, completion_ids)
+        length = length_in(self.unit, text, completion_ids)
         if length < self.min_length:
             return length / self.min_length
         if length <= self.max_length:
             return 1.0
         return max(0.0, 1.0 - (length - self.max_length) / self.max_length)
-
-    def _length(self, text: str, completion_ids: Sequence[int] | None) -> int:
-        if self.unit == "words":
-            return len(text.split())
-        if self.unit == "characters":
-            return len(text)
-        if completion_ids is None:
-            raise ValueError("unit is 'tokens', and no token ids are given with the text")
-        return len(completion_ids)

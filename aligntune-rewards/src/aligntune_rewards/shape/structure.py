@@ -6,8 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from aligntune.processes import WorkerCrashError, WorkerTimeoutError
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.verifiable.answers import boxed
+from aligntune_rewards.verifiable.patterns import Patterns, check_pattern
+from aligntune_rewards.words import plain_form, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,8 +23,10 @@ _THINK_ANSWER = re.compile(
     r"\s*<think>(?:(?!</?think>).)*</think>\s*<answer>.+</answer>\s*", re.DOTALL
 )
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
-_LIST = re.compile(r"^\s*(?:[-*+]|[0-9]+[.)])\s+\S", re.MULTILINE)
-_FENCE = re.compile(r"^\s*```", re.MULTILINE)
+# Not \s: it would match lines again and again.
+_LIST = re.compile(r"^[ \t]*(?:[-*+]|[0-9]+[.)])\s+\S", re.MULTILINE)
+_ITEM = re.compile(r"^\s*[0-9]{1,9}[.)]?\s")
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 # The wide and typographic marks are those of other scripts, and are meant.
 _ENDINGS = tuple(".!?。！？…:;)]}\"'”’»`*$>|")  # noqa: RUF001
 
@@ -31,7 +36,7 @@ def _balanced(text: str) -> bool:
     if len(_FENCE.findall(text)) % 2 or text.replace(r"\$", "").count("$$") % 2:
         return False
     prose = re.sub(
-        r"```.*?```|`[^`\n]*`|\\[()\[\]{}]|^\s*[0-9a-z]+\)",
+        r"```.*?```|`[^`\n]*`|\\[()\[\]{}]|^[ \t]*[0-9a-z]+\)",
         "",
         text,
         flags=re.DOTALL | re.MULTILINE,
@@ -52,12 +57,16 @@ def _finished(text: str) -> bool:
 
 
 def _unrepeated(text: str) -> bool:
-    """No line or sentence of three words or more occurs more than twice."""
-    parts = (part.strip() for part in re.split(r"\n|(?<=[.!?])\s", text))
-    counts: dict[str, int] = {}
-    for part in parts:
-        if len(part.split()) >= 3:
-            counts[part] = counts.get(part, 0) + 1
+    """No line or sentence of three words or more occurs more than twice.
+
+    The number of a list's item, marks, case, invisible characters and letters that look alike make
+    no difference.
+    """
+    counts: dict[tuple[str, ...], int] = {}
+    for part in re.split(r"\n|(?<=[.!?])\s", plain_form(text)):
+        said = tuple(words(_ITEM.sub("", part)))
+        if len(said) >= 3:
+            counts[said] = counts.get(said, 0) + 1
     return max(counts.values(), default=0) <= 2
 
 
@@ -109,9 +118,14 @@ class StructureReward(RewardFunction):
 
     Args:
         require: names of the checks to make.
-        pattern: a regular expression that must be found in the text; one more check.
+        pattern: a regular expression that must be found in the text; one more check. It is matched
+            in a process of its own, since it may take for ever on some texts.
         tags: names of tags, such as `["think", "answer"]`, that must each occur once, closed, in
             this order; one more check.
+        timeout: seconds that the pattern may take for one completion, which else earns 0.
+
+    Attributes:
+        failures: counts of `"timeout"` and `"crash"`, of the pattern.
     """
 
     name = "structure"
@@ -122,6 +136,7 @@ class StructureReward(RewardFunction):
         require: Sequence[str] = (),
         pattern: str | None = None,
         tags: Sequence[str] = (),
+        timeout: float | None = None,
     ) -> None:
         require = [require] if isinstance(require, str) else list(require)
         tags = [tags] if isinstance(tags, str) else list(tags)
@@ -129,10 +144,12 @@ class StructureReward(RewardFunction):
             raise ValueError(
                 f"require names {', '.join(map(repr, unknown))}; the checks are {', '.join(CHECKS)}"
             )
-        try:
-            self.pattern = None if pattern is None else re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from error
+        if timeout is not None and pattern is None:
+            raise ValueError("timeout is that of pattern, which is not set")
+        self.pattern = None if pattern is None else check_pattern(pattern)
+        if pattern is not None:
+            self._patterns = Patterns(1.0 if timeout is None else timeout)
+            self.cost, self.own_processes = "process", True
         self.tags = tags
         asked = bool(require or tags or pattern is not None)
         self.require = require if asked else list(WELL_FORMED)
@@ -142,10 +159,20 @@ class StructureReward(RewardFunction):
             return 0.0
         passed = [CHECKS[name](text) for name in self.require]
         if self.pattern is not None:
-            passed.append(self.pattern.search(text) is not None)
+            try:
+                passed.append(self._patterns.matches(self.pattern, text, full=False))
+            except WorkerTimeoutError:
+                return self.fail("timeout")
+            except WorkerCrashError:
+                return self.fail("crash")
         if self.tags:
             passed.append(_tags_in_order(text, self.tags))
         return sum(passed) / len(passed)
+
+    def close(self) -> None:
+        """End the process of the pattern; the next match starts another."""
+        if self.pattern is not None:
+            self._patterns.close()
 
 
 def _tags_in_order(text: str, tags: Sequence[str]) -> bool:
