@@ -41,6 +41,7 @@ class World:
         self.token = "canary" + secrets.token_hex(8)
         self.secret = "secret" + secrets.token_hex(16)  # in the environment
         self.content = "content" + secrets.token_hex(16)  # in a file
+        self.answer = "answer" + secrets.token_hex(16)  # that a test expects
         self.connections: list[str] = []
         self._stop = threading.Event()
 
