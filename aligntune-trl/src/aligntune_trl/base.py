@@ -25,6 +25,7 @@ from aligntune.evaluation import Measurements, prepare_measurements
 from aligntune.hardware import Hardware
 from aligntune.redact import redact
 from aligntune.run import RunDirectory
+from aligntune.run.record import environment
 from aligntune.run.recorded import recorded
 from aligntune.run.starting import refuse_another_run, refuse_inputs_inside
 from aligntune_trl import hub
@@ -215,6 +216,8 @@ class TRLTrainer(TrainerBase):
         self._record_data()
         if self.plan.reward_model is not None:
             self.run.write_json(self.run.reward_model, self.plan.reward_model.as_dict())
+        if self.scorer is not None and (said := self.scorer.record()):
+            self.run.write_json(self.run.environment, environment() | {"rewards": said})
         if checkpoint is not None:
             step = int(checkpoint.name.rpartition("-")[2])
             self.run.truncate_after(step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aligntune_rewards import (
     AccuracyReward,
+    CodeExecutionReward,
     CodeSyntaxReward,
     ExactMatchReward,
     JsonSchemaReward,
@@ -117,6 +118,15 @@ CASES: dict[str, Case] = {
         reference="SELECT name FROM city WHERE people > 1",
         columns={"schema": "CREATE TABLE city (name, people); INSERT INTO city VALUES ('A', 2)"},
         keywords=("SELECT", "name", "FROM", "city", "'A'"),
+        at_most=0.0,
+    ),
+    "code_execution": Case(
+        build=lambda get: CodeExecutionReward("share"),
+        honest="Here it is:\n\n```python\ndef double(x):\n    return 2 * x\n```\n",
+        poor="Here it is:\n\n```python\ndef double(x):\n    return x + 3\n```\n",
+        prompt="Write a function that doubles a number.",
+        columns={"tests": ["assert double(1) == 2", "assert double(5) > 9"]},
+        keywords=("def", "return", "PASS", "assert", "double(1) == 2", "True"),
         at_most=0.0,
     ),
 }

@@ -109,6 +109,11 @@ class Scorer:
         for part in self.parts:
             part.reward.load()
 
+    def record(self) -> dict[str, dict[str, Any]]:
+        """What the record of a run says of the rewards, of those that have something to say."""
+        found = {part.name: part.reward.record() for part in self.parts}
+        return {name: said for name, said in found.items() if said}
+
     def score(self, batch: RewardBatch) -> Scores:
         """Score a batch.
 

@@ -242,6 +242,10 @@ class RewardFunction:
             AlignTuneError: if it cannot be loaded; says which parameter to set.
         """
 
+    def record(self) -> dict[str, Any]:
+        """What the record of a run says of this reward beside its parameters, as plain values."""
+        return {}
+
     # `*args, **kwargs` lets a subclass declare just the columns that it reads.
     def compute(self, text: str, /, *args: Any, **kwargs: Any) -> float | None:
         """Score one completion; None means that the reward does not apply to this row."""

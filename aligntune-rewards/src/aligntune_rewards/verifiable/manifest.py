@@ -67,3 +67,10 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         requires=("schema",),
         cost="process",
     )
+    register(
+        "code_execution",
+        "aligntune_rewards.verifiable.code_execution:CodeExecutionReward",
+        summary="1 if a program passes its tests, found out by running it in the sandbox",
+        requires=("tests",),
+        cost="process",
+    )
