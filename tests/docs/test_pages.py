@@ -23,13 +23,8 @@ from aligntune.testing import addition_rows, make_model, write_jsonl
 ROOT = Path(__file__).parents[2]
 PAGES = [
     str(path.relative_to(ROOT))
-    for pattern in (
-        "*.md",
-        "aligntune-*/README.md",
-        "docs/*.md",
-        "docs/algorithms/*.md",
-        "docs/rewards/*.md",
-    )
+    # docs/rewards/*.md are read where the libraries of the rewards are, by tests/rewards.
+    for pattern in ("*.md", "aligntune-*/README.md", "docs/*.md", "docs/algorithms/*.md")
     for path in sorted(ROOT.glob(pattern))
 ]
 # Snippets that are not run: a part of their text, and the reason.

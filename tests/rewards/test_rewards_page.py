@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from pathlib import Path
 
 import pytest
+from snippets import Reader, environment_for, snippets
 
 import aligntune.plugins
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "rewards.md", *sorted((DOCS / "rewards").glob("*.md"))]
+PAGES = sorted((DOCS / "rewards").glob("*.md"))
 # What the table of each reward says, and at least these rows.
 ROWS = ("Range", "Columns", "Parameters", "Speed", "Does not see")
 
@@ -19,7 +19,7 @@ ROWS = ("Range", "Columns", "Parameters", "Speed", "Does not see")
 def sections() -> dict[str, str]:
     """The section of each reward, by its name."""
     found: dict[str, str] = {}
-    for page in PAGES[1:]:
+    for page in PAGES:
         parts = re.split(r"^## (\w+)\n", page.read_text(), flags=re.MULTILINE)[1:]
         found |= dict(zip(parts[::2], parts[1::2], strict=True))
     return found
@@ -31,19 +31,15 @@ def built_in() -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_examples_are_right(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Fences would be read as expected output.
-    text = page.read_text().replace("```python\n>>>", "\n>>>").replace("```\n", "\n")
-    monkeypatch.chdir(tmp_path)
-    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
-    runner = doctest.DocTestRunner()
+def test_the_page_is_right(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    base = {"model_name": "tiny", "dataset_name": "sums.jsonl", "algorithm": "grpo"}
+    reader = Reader(tmp_path / "here", environment_for(tmp_path / "site"), base)
     try:
-        runner.run(test)
+        for snippet in snippets(page):
+            reader.follow(snippet)
     finally:
-        aligntune.plugins.configure()  # forgets the reward that the page registers
-    assert runner.failures == 0
+        aligntune.plugins.configure()  # forgets what the page registers
 
 
 def test_every_built_in_reward_has_a_section() -> None:
