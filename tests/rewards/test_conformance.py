@@ -91,10 +91,15 @@ QUERIES = [
     }
     for text in ("SELECT name FROM city", "SELECT name FROM city LIMIT 1", "no query")
 ]
+TESTED = [
+    {"text": text, "tests": ["assert add(1, 2) == 3", "assert add(2, 2) > 3"]}
+    for text in (PROGRAM, PROGRAM.replace("+", "-"), f"Here:\n```python\n{PROGRAM}```", "no program")
+]
 
 CASES: dict[str, dict[str, Any]] = {
     "bias": {"params": with_model(classifier, "unbiased", "biased"), "rows": JUDGED},
     "codebleu": {"rows": PROGRAMS},
+    "code_execution": {"rows": TESTED},
     "code_quality": {"rows": PROGRAMS},
     "code_syntax": {"rows": PROGRAMS},
     "coherence": {"params": with_model(language_model)},
