@@ -137,7 +137,7 @@ def test_what_is_refused(params: dict[str, Any], says: str) -> None:
 
 def test_what_is_refused_when_it_is_loaded(judges: list[str], tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"'reward_ensemble\[\./none\]': there is no folder './none'"
+        ConfigError, match=r"'reward_ensemble\[\./none\]': there is no folder"
     ):
         RewardEnsembleReward([judges[0], "./none"]).load()
     rows = [{"prompt": "", "completion": "word"}] * 3

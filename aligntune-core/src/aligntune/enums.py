@@ -142,3 +142,4 @@ class RewardType(_Names):
     FACTUAL_CORRECTNESS = "factual_correctness"
     FLUENCY = "fluency"
     RELEVANCE = "relevance"
+    INSTRUCTION_FOLLOWING = "instruction_following"

@@ -70,6 +70,7 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "factual_correctness",
             "fluency",
             "relevance",
+            "instruction_following",
         )
     },
     "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward")},

@@ -43,6 +43,9 @@ from aligntune_rewards.verifiable.accuracy import AccuracyReward as AccuracyRewa
 from aligntune_rewards.verifiable.code_execution import CodeExecutionReward as CodeExecutionReward
 from aligntune_rewards.verifiable.code_syntax import CodeSyntaxReward as CodeSyntaxReward
 from aligntune_rewards.verifiable.exact_match import ExactMatchReward as ExactMatchReward
+from aligntune_rewards.verifiable.instruction_following import (
+    InstructionFollowingReward as InstructionFollowingReward,
+)
 from aligntune_rewards.verifiable.json_schema import JsonSchemaReward as JsonSchemaReward
 from aligntune_rewards.verifiable.math_accuracy import MathAccuracyReward as MathAccuracyReward
 from aligntune_rewards.verifiable.multiple_choice import (

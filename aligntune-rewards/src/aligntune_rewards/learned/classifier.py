@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aligntune_rewards.learned.inputs import Form
     from aligntune_rewards.learned.models import Kind, Loaded
 
-__all__ = ["ClassifierReward", "labels_of", "listed"]
+__all__ = ["ClassifierReward", "each_by_itself", "labels_of", "listed"]
 
 
 @dataclass(eq=False, repr=False)
@@ -69,3 +69,10 @@ def labels_of(loaded: Loaded) -> list[str]:
 def listed(labels: Sequence[str]) -> str:
     """Labels as a message lists them: `0 safe, 1 unsafe`."""
     return ", ".join(f"{index} {name}" for index, name in enumerate(labels))
+
+
+def each_by_itself(loaded: Loaded) -> bool:
+    """Whether each label has a probability of its own, rather than all of them one to share."""
+    config = loaded.model.config
+    several: bool = config.problem_type == "multi_label_classification"
+    return several or config.num_labels == 1

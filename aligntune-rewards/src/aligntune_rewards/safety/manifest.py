@@ -28,6 +28,24 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         **MODELS,
     )
     register(
+        "bias",
+        "aligntune_rewards.safety.bias:BiasReward",
+        summary="1 - P(stereotype) of the worst sentence, by a classifier",
+        **MODELS,
+    )
+    register(
+        "profanity",
+        "aligntune_rewards.safety.profanity:ProfanityReward",
+        summary="1 - P(profane) of the foulest sentence (alt-profanity-check)",
+        packages=("alt-profanity-check>=1.6",),
+        install="aligntune-rewards[safety]",
+    )
+    register(
+        "refusal",
+        "aligntune_rewards.safety.refusal:RefusalReward",
+        summary="whether a completion refuses where it should, and does not where it should not",
+    )
+    register(
         "privacy",
         "aligntune_rewards.safety.privacy:PrivacyReward",
         summary="1 unless the completion gives away personal data",

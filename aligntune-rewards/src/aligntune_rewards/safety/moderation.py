@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from aligntune.errors import ConfigError
-from aligntune_rewards.learned.classifier import ClassifierReward, labels_of, listed
+from aligntune_rewards.learned.classifier import (
+    ClassifierReward,
+    each_by_itself,
+    labels_of,
+    listed,
+)
 
 if TYPE_CHECKING:
     from aligntune.scoring import RewardBatch
     from aligntune_rewards.learned.models import Loaded
 
-__all__ = ["SAFE_LABELS", "HarmfulContentReward", "ToxicityReward"]
+__all__ = ["SAFE_LABELS", "HarmfulContentReward", "ToxicityReward", "UnsafeLabels"]
 
 # Names under which classifiers of this kind say that there is nothing to object to.
 SAFE_LABELS = frozenset(
@@ -22,7 +27,38 @@ SAFE_LABELS = frozenset(
 
 
 @dataclass(eq=False, repr=False)
-class ToxicityReward(ClassifierReward):
+class UnsafeLabels(ClassifierReward):
+    """A classifier of whose labels some count against a completion."""
+
+    unsafe: Sequence[str | int] | str | int | None = None
+
+    safe: ClassVar[frozenset[str]] = SAFE_LABELS
+    safe_beginnings: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, loaded: Loaded) -> None:
+        labels = labels_of(loaded)
+        indices = self.unsafe_indices(loaded)
+        unclear = len(indices) == len(labels) and not each_by_itself(loaded)
+        if not indices or (unclear and self.unsafe is None):
+            raise ConfigError(
+                f"{self.said_by}: the labels of {self.model!r} are {listed(labels)}; set "
+                "params.unsafe to those that count against a completion"
+            )
+
+    def unsafe_indices(self, loaded: Loaded) -> list[int]:
+        """The places of the labels that count against a completion."""
+        if self.unsafe is None:
+            names = [name.casefold() for name in labels_of(loaded)]
+            return [i for i, name in enumerate(names) if not self._is_safe(name)]
+        wanted = [self.unsafe] if isinstance(self.unsafe, str | int) else self.unsafe
+        return [self.index(label, "unsafe", loaded) for label in wanted]
+
+    def _is_safe(self, name: str) -> bool:
+        return name in self.safe or name.startswith(self.safe_beginnings or ("\0",))
+
+
+@dataclass(eq=False, repr=False)
+class ToxicityReward(UnsafeLabels):
     """1 - P(toxic), where P is what a classifier says of the completion alone.
 
     A classifier whose labels exclude each other gives the sum of the probabilities of its unsafe
@@ -50,33 +86,15 @@ class ToxicityReward(ClassifierReward):
     name = "toxicity"
     range = (0.0, 1.0)
 
-    def check(self, loaded: Loaded) -> None:
-        labels = labels_of(loaded)
-        indices = self._unsafe(loaded)
-        unclear = len(indices) == len(labels) and not _each_by_itself(loaded)
-        if not indices or (unclear and self.unsafe is None):
-            raise ConfigError(
-                f"{self.said_by}: the labels of {self.model!r} are {listed(labels)}; set "
-                "params.unsafe to those that count against a completion"
-            )
-
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         logits = self.logits(batch, "completion")
-        indices = self._unsafe(self.loaded)
-        if _each_by_itself(self.loaded):
+        indices = self.unsafe_indices(self.loaded)
+        if each_by_itself(self.loaded):
             unsafe = logits.sigmoid()[:, indices].amax(dim=1)
         else:
             unsafe = logits.softmax(dim=1)[:, indices].sum(dim=1)
         values: list[float] = (1.0 - unsafe).clamp(0.0, 1.0).tolist()
         return values
-
-    def _unsafe(self, loaded: Loaded) -> list[int]:
-        """The places of the labels that count against a completion."""
-        if self.unsafe is None:
-            names = [name.casefold() for name in labels_of(loaded)]
-            return [index for index, name in enumerate(names) if name not in SAFE_LABELS]
-        wanted = [self.unsafe] if isinstance(self.unsafe, str | int) else self.unsafe
-        return [self.index(label, "unsafe", loaded) for label in wanted]
 
 
 @dataclass(eq=False, repr=False)
@@ -99,10 +117,3 @@ class HarmfulContentReward(ToxicityReward):
     model: str = "KoalaAI/Text-Moderation"
 
     name = "harmful_content"
-
-
-def _each_by_itself(loaded: Loaded) -> bool:
-    """Whether each label has a probability of its own, rather than all of them one to share."""
-    config = loaded.model.config
-    several: bool = config.problem_type == "multi_label_classification"
-    return several or config.num_labels == 1
