@@ -46,7 +46,7 @@ SUITES = {
         ("tests/core",),
     ),
     "rewards": (
-        (f"{CORE}[testing]", f"{REWARDS}[math,models]"),
+        (f"{CORE}[testing]", f"{REWARDS}[all]"),
         ("hypothesis", "numpy", "psutil", "pytest-xdist"),
         ("tests/rewards",),
     ),
@@ -207,7 +207,7 @@ TRL_WITH_PPO = "trl==1.12.0"
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time runs side by side with hand-written TRL scripts, and streams with datasets.map."""
+    """Time runs and rewards side by side with TRL by hand, and streams with datasets.map."""
     install(session, editable=EVERYTHING_BUT_UNSLOTH)
     old = Path(session.virtualenv.location).with_name("bench-ppo")
     python = str(old / "bin" / "python")
@@ -220,6 +220,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", "--ppo-python", python, *session.posargs)
     if not session.posargs:
         session.run("python", "benchmarks/stream.py")
+        session.run("python", "benchmarks/rewards.py")
 
 
 @nox.session(reuse_venv=False)

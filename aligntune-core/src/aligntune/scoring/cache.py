@@ -71,7 +71,8 @@ def keys_of(
     if not reward.cached:
         return [None] * len(calls)
     kind = type(reward)
-    own = {k: v for k, v in vars(reward).items() if k not in ("failures", "accepts", "_alone")}
+    state = reward.__getstate__()  # without locks and processes, as it travels to others
+    own = {k: v for k, v in state.items() if k not in ("failures", "accepts")}
     whose = _pickled((kind.__module__, kind.__qualname__, reward.label, reward.version, own))
     return [None if whose is None else _key(whose, text, columns) for text, columns in calls]
 
