@@ -18,9 +18,9 @@ __all__ = ["FAMILIES", "NOBODY", "Tier", "bundle", "command", "job_user"]
 
 Tier = Literal["bwrap", "landlock+seccomp+rlimits", "rlimits"]
 NOBODY = 65534
-# Sockets that a job may open where it has a network of its own: unix, IPv4 and IPv6. Those of a
-# virtual machine (vsock), for example, know no namespaces.
-FAMILIES = (1, 2, 10)
+# Sockets that a job may open where it has a network of its own: unix ones, which end with it. Those
+# of a virtual machine (vsock), for example, know no namespaces, and a port stays taken for a while.
+FAMILIES = (1,)
 _COUNT = itertools.count()
 _HERE = Path(__file__).parent
 _INSIDE = ("linux", "seccomp", "job", "check", "server")
@@ -75,10 +75,10 @@ def _bubblewrap(python: list[str], disk_mb: int | None) -> list[str]:
         line += ["--tmpfs", path, "--remount-ro", path]
     for name in ("null", "zero", "full", "random", "urandom"):
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
-    line += ["--dir", "/dev/shm", "--symlink", "/proc/self/fd", "/dev/fd"]  # noqa: S108
-    line += ["--proc", "/proc", "--dir", "/tmp", "--remount-ro", "/", "--chdir", "/"]  # noqa: S108
+    line += ["--dir", "/dev/shm", "--symlink", "/proc/self/fd", "/dev/fd"]
+    line += ["--proc", "/proc", "--dir", "/tmp", "--remount-ro", "/", "--chdir", "/"]
     if disk_mb is not None:
-        for place in ("/tmp", "/dev/shm"):  # noqa: S108
+        for place in ("/tmp", "/dev/shm"):
             line += ["--size", str(disk_mb << 20), "--tmpfs", place]
     return [*line, "--cap-drop", "ALL", "--", *python]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import array
 import contextlib
-import fcntl
 import json
 import os
 import queue
@@ -29,7 +28,7 @@ from aligntune_rewards.sandbox import interpreter, launch
 from aligntune_rewards.sandbox.errors import SandboxError
 from aligntune_rewards.sandbox.limits import Limits
 
-__all__ = ["Ended", "Server", "ServerLostError"]
+__all__ = ["Ended", "Server", "ServerHungError", "ServerLostError"]
 
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 3.0
@@ -38,6 +37,10 @@ _CHUNK = 1 << 16
 
 class ServerLostError(Exception):
     """The server ended while a job ran."""
+
+
+class ServerHungError(Exception):
+    """The server has not ended the job in time."""
 
 
 @dataclass
@@ -113,6 +116,7 @@ class Server:
 
         Raises:
             ServerLostError: if the server ends before the job has.
+        ServerHungError: if it has not ended the job a few seconds after its time.
         """
         self.jobs += 1
         with contextlib.ExitStack() as stack:
@@ -123,7 +127,7 @@ class Server:
                 "disk": limits.disk_mb << 20,
             }
             apart = self.tier == "bwrap"
-            request["folder"] = "/tmp" if apart else stack.enter_context(_folder(self.user))  # noqa: S108
+            request["folder"] = "/tmp" if apart else stack.enter_context(_folder(self.user))
             job = _Running(self._control, limits)
             stack.callback(job.close)
             return job.run(request, [payload, stdin, *([] if tests is None else [tests])])
@@ -185,7 +189,7 @@ class _Running:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise ServerLostError("it did not answer in time")
+                raise ServerHungError
             for descriptor, _ in poll.poll(left * 1000):
                 if descriptor == self.control.fileno():
                     return self._answer()
@@ -225,6 +229,8 @@ class _Running:
 @contextlib.contextmanager
 def _sealed(content: bytes) -> Any:
     """A file in memory that nobody can change any more."""
+    import fcntl
+
     descriptor = os.memfd_create("job", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with open(descriptor, "wb", closefd=False) as file:
@@ -254,7 +260,6 @@ class _Starter(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True, name="aligntune-sandbox-starter")
-        self.owner = os.getpid()
         self.asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -277,20 +282,18 @@ class _Starter(threading.Thread):
             del line, environment, control, answer
 
 
-_starter: _Starter | None = None
-_starter_lock = threading.Lock()
+_starters: dict[int, _Starter] = {}  # one for each process, should this one fork
 
 
 def _start(
     line: list[str], environment: dict[str, str], control: socket.socket
 ) -> subprocess.Popen[bytes]:
-    global _starter  # noqa: PLW0603 - one thread for as long as the process lives
-    with _starter_lock:
-        if _starter is None or _starter.owner != os.getpid():
-            _starter = _Starter()
-            _starter.start()
+    made = _Starter()
+    starter = _starters.setdefault(os.getpid(), made)
+    if starter is made:
+        starter.start()
     answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    _starter.asked.put((line, environment, control, answer))
+    starter.asked.put((line, environment, control, answer))
     started = answer.get()
     if isinstance(started, OSError):
         raise SandboxError(f"{line[0]} cannot be started: {started}") from started

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,9 +14,9 @@ from typing import Any, Self
 from aligntune_rewards.sandbox.errors import SandboxError, WeakIsolationError
 from aligntune_rewards.sandbox.launch import Tier
 from aligntune_rewards.sandbox.limits import Limits
-from aligntune_rewards.sandbox.process import Ended, Server, ServerLostError
+from aligntune_rewards.sandbox.process import Ended, Server, ServerHungError, ServerLostError
 from aligntune_rewards.sandbox.results import Calls, Checks, Result
-from aligntune_rewards.sandbox.tiers import TIERS, find, probe
+from aligntune_rewards.sandbox.tiers import TIERS, find, probe, require_linux
 from aligntune_rewards.sandbox.values import encode
 from aligntune_rewards.sandbox.wire import pack_files, read_checked, read_returned, result_of
 
@@ -69,6 +69,7 @@ class Sandbox:
             workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers!r}")
+        require_linux()
         self.limits = limits if limits is not None else Limits()
         self.workers = workers
         self.warm = warm
@@ -248,31 +249,26 @@ class _Pool:
         self.tier = tier
         self.nested = tier == "bwrap" and probe(tier).warm
         self.size = size
-        self._owner = 0
-        self._lock = threading.Lock()
-        self._places: queue.LifoQueue[Server | None] = queue.LifoQueue()
+        # By process: one that was forked from here starts with empty places of its own.
+        self._places: dict[int, queue.LifoQueue[Server | None]] = {}
 
     def run(
         self, payload: bytes, stdin: bytes, limits: Limits, *, keep: bool, tests: bytes | None
     ) -> Ended:
-        places = self._open()
+        places = self._own()
         server = places.get()
         try:
-            for attempt in range(2):
+            for _ in range(2):
                 if server is None or not server.usable():
                     server = self._replace(server, limits)
                 try:
                     return server.run(payload, stdin, limits, tests)
-                except ServerLostError as error:
+                except ServerHungError:
                     server.stop()
-                    if attempt or "in time" in str(error):
-                        return Ended(
-                            "timeout" if "in time" in str(error) else "",
-                            None,
-                            limits.seconds,
-                            [b"", b"", b""],
-                        )
-            raise AssertionError
+                    return Ended("timeout", None, limits.seconds, [b"", b"", b""])
+                except ServerLostError:  # it may have ended before this job
+                    server.stop()
+            return Ended("", None, limits.seconds, [b"", b"", b""])
         except BaseException:
             # Also when the caller is interrupted: the answer must not be taken for the next job's.
             if server is not None:
@@ -284,14 +280,14 @@ class _Pool:
                 server = None
             places.put(server)
 
-    def _open(self) -> queue.LifoQueue[Server | None]:
-        with self._lock:
-            if self._owner != os.getpid():
-                self._owner = os.getpid()
-                self._places = queue.LifoQueue()
-                for _ in range(self.size):
-                    self._places.put(None)
-            return self._places
+    def _own(self) -> queue.LifoQueue[Server | None]:
+        found = self._places.get(os.getpid())
+        if found is None:
+            made: queue.LifoQueue[Server | None] = queue.LifoQueue()
+            for _ in range(self.size):
+                made.put(None)
+            found = self._places.setdefault(os.getpid(), made)
+        return found
 
     def _replace(self, server: Server | None, limits: Limits) -> Server:
         if server is not None:
@@ -299,13 +295,16 @@ class _Pool:
         return Server(self.tier, nested=self.nested, disk_mb=limits.disk_mb)
 
     def close(self) -> None:
-        """End the servers that are not at work, and forget the others."""
-        with self._lock:
-            places, self._owner = self._places, 0
-        while True:
-            try:
+        """End the servers; one that is at work ends when its job does."""
+        places = self._places.pop(os.getpid(), None)
+        if places is None:
+            return
+        taken = 0
+        with contextlib.suppress(queue.Empty):
+            while True:
                 server = places.get_nowait()
-            except queue.Empty:
-                return
-            if server is not None:
-                server.stop()
+                taken += 1
+                if server is not None:
+                    server.stop()
+        for _ in range(taken):  # for threads that wait already
+            places.put(None)

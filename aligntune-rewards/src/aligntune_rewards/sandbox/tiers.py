@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import get_args
 
 from aligntune_rewards.sandbox.errors import SandboxError
-from aligntune_rewards.sandbox.inside import linux, seccomp
 from aligntune_rewards.sandbox.launch import Tier
 from aligntune_rewards.sandbox.limits import Limits
-from aligntune_rewards.sandbox.process import Server, ServerLostError
+from aligntune_rewards.sandbox.process import Server, ServerHungError, ServerLostError
 
-__all__ = ["TIERS", "Found", "find", "probe"]
+__all__ = ["TIERS", "Found", "find", "probe", "require_linux"]
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 _PROGRAM = b'{"files": {}, "source": "import hashlib", "mode": "program", "calls": [], "nonce": ""}'
@@ -36,13 +35,8 @@ def find() -> tuple[Found, tuple[Found, ...]]:
     """The best tier that works here, and what was found of the better ones.
 
     Raises:
-        SandboxError: on anything but Linux, or where not even the weakest tier works.
+        SandboxError: where not even the weakest tier works.
     """
-    if sys.platform != "linux":
-        raise SandboxError(
-            f"the sandbox needs Linux, this is {platform.system()}; run it in a Linux container or "
-            "virtual machine (Docker Desktop, WSL 2), or use a reward that runs no code"
-        )
     missing: list[Found] = []
     for tier in TIERS:
         found = probe(tier)
@@ -50,6 +44,19 @@ def find() -> tuple[Found, tuple[Found, ...]]:
             return found, tuple(missing)
         missing.append(found)
     raise SandboxError("no isolation works here: " + "; ".join(m.reason for m in missing))
+
+
+def require_linux() -> None:
+    """Refuse anything but Linux.
+
+    Raises:
+        SandboxError: there.
+    """
+    if sys.platform != "linux":
+        raise SandboxError(
+            f"the sandbox needs Linux, this is {platform.system()}; run it in a Linux container or "
+            "virtual machine (Docker Desktop, WSL 2), or use a reward that runs no code"
+        )
 
 
 @functools.cache
@@ -66,6 +73,8 @@ def probe(tier: Tier) -> Found:
 
 
 def _missing(tier: Tier) -> str:
+    from aligntune_rewards.sandbox.inside import linux, seccomp
+
     if tier == "bwrap" and shutil.which("bwrap") is None:
         return (
             "bubblewrap is not installed (Debian and Ubuntu: `apt-get install bubblewrap`; "
@@ -87,7 +96,7 @@ def _try(tier: Tier, *, nested: bool) -> str:
             ended = server.run(_PROGRAM, b"", Limits(seconds=20.0))
         finally:
             server.stop()
-    except (SandboxError, ServerLostError) as error:
+    except (SandboxError, ServerHungError, ServerLostError) as error:
         return str(error)
     if ended.reason or ended.exit_code != 0:
         said = ended.written[1].decode(errors="replace").strip().splitlines()

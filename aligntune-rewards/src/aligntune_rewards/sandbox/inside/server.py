@@ -180,7 +180,7 @@ def _fork(
 def _set_limits(request: dict[str, Any], processes: int) -> None:
     seconds = int(request["seconds"]) + 2
     for kind, value in (
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, 1),  # unlike 0, it also keeps a crash from the host's crash handler
         (resource.RLIMIT_AS, request["memory"]),
         (resource.RLIMIT_FSIZE, request["disk"]),
         (resource.RLIMIT_NOFILE, _FILES),
