@@ -29,6 +29,8 @@ def calls(tests: Any) -> list[tuple[str, tuple[Any, ...], Any]]:
         ("assert Solution().f(2) == 3", ("Solution().f", (2,), 3)),
         ("from solution import f\nassert f(2) == 3", ("f", (2,), 3)),
         ("import math\nx = 3\nassert f(2) == 3", ("f", (2,), 3)),
+        ("assert sum(10, 15) == 6", ("sum", (10, 15), 6)),
+        ("assert bisect(2) == 3", ("bisect", (2,), 3)),
     ],
 )
 def test_asserts_that_can_be_split(text: str, call: tuple[Any, ...]) -> None:
@@ -55,6 +57,7 @@ def test_asserts_that_can_be_split(text: str, call: tuple[Any, ...]) -> None:
         ("with open('x') as file:\n    assert f(file) == 1", ["f"]),
         ("def close(a, b):\n    return abs(a - b) < 1\nassert close(f(2), 3)", ["f"]),
         ("def wrap(x):\n    return f(x)\nassert wrap(2) == 3", ["f"]),
+        ("from math import isclose\nassert isclose(f(2), 3.0)", ["f"]),
         # Builtins and the standard library are never the program's.
         ("assert sum([f(1)]) == 1", ["f"]),
         ("assert len('abc') == f(1)", ["f"]),
@@ -134,6 +137,10 @@ def test_a_check_that_is_called_is_one_test() -> None:
         ("assert f(", "is no Python"),
         ("x = 1", "has no assert, and no call of a check"),
         ("assert True", "has no assert"),
+        ("assert isclose(f(2), 3.0)", "tests use 'isclose' and do not import it"),
+        ("assert np.allclose(f(2), 3.0)", "tests use 'np' and do not import it"),
+        ("import numpy as np\nassert np.sum(f(2)) == 3", "tests import 'numpy'; in the sandbox"),
+        ("from numpy import sum\nassert sum(f(2)) == 3", "tests import 'numpy'; in the sandbox"),
         ({"inputs": [1], "outputs": []}, "tests has 1 inputs and 0 outputs"),
         ({"inputs": 1, "outputs": []}, "inputs and outputs must be lists"),
     ],

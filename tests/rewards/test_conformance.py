@@ -93,7 +93,7 @@ QUERIES = [
 ]
 TESTED = [
     {"text": text, "tests": ["assert add(1, 2) == 3", "assert add(2, 2) > 3"]}
-    for text in (PROGRAM, PROGRAM.replace("+", "-"), f"Here:\n```python\n{PROGRAM}```", "no program")
+    for text in (PROGRAM, PROGRAM.replace("+", "-"), f"```python\n{PROGRAM}```", "no program")
 ]
 
 CASES: dict[str, dict[str, Any]] = {
