@@ -23,26 +23,10 @@ _FORMS = (
 _BUILTINS = frozenset(dir(builtins))
 # Names that tests sometimes use and leave to the program to import: it could bring its own.
 _JUDGES = frozenset(
-    [
-        "allclose",
-        "approx",
-        "array_equal",
-        "assert_allclose",
-        "assert_almost_equal",
-        "assert_array_equal",
-        "assert_equal",
-        "isclose",
-        "np",
-        "numpy",
-        "pandas",
-        "pd",
-        "pytest",
-        "scipy",
-        "sklearn",
-        "sympy",
-        "torch",
-    ]
+    {"allclose", "approx", "array_equal", "assert_allclose", "assert_equal", "isclose"}
 )
+_JUDGES |= {"assert_almost_equal", "assert_array_equal", "np", "numpy", "pandas", "pd", "pytest"}
+_JUDGES |= {"scipy", "sklearn", "sympy", "torch"}
 # What tests call the file of the program.
 _PROGRAM_MODULES = frozenset({"solution", "main", "__main__", "candidate", "program"})
 
