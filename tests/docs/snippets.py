@@ -2,7 +2,8 @@
 
 A block belongs to a file where the page says so: in a line of its own before it (`` `name` ``
 or **`name`**, with or without a colon), in a comment there (`<!-- file: name -->`), or in the first
-line of the block (`# name.yaml`). Blocks of one file are put together in the order of the page.
+line of the block (`# name.yaml`). Blocks of one file are put together in the order of the page, and
+replace a file that was there before the page.
 """
 
 from __future__ import annotations
@@ -109,13 +110,16 @@ class DiffersError(AssertionError):
     """A command that did not write what the page says."""
 
 
-def environment_for(site: Path) -> dict[str, str]:
+def environment_for(site: Path, *commands: Path) -> dict[str, str]:
     """Variables with which commands run as written, and `pip install` installs into `site`.
 
     What packages need is there already, as is their build backend, so nothing is downloaded.
+    Commands in the folders `commands` go before those of this Python.
     """
     return {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(
+            [*map(str, commands), str(Path(sys.executable).parent), os.environ["PATH"]]
+        ),
         "PYTHONPATH": str(site),
         "PIP_TARGET": str(site),
         "PIP_NO_DEPS": "1",
@@ -142,6 +146,7 @@ class Reader:
     environment: Mapping[str, str] = field(default_factory=dict)
     base: Mapping[str, Any] = field(default_factory=dict)
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__page__"})
+    written: set[str] = field(default_factory=set)
 
     def follow(self, snippet: Snippet) -> None:
         """Do what a block is there for.
@@ -168,7 +173,9 @@ class Reader:
     def _write(self, snippet: Snippet) -> None:
         path = self.folder / snippet.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        mode = "a" if snippet.file in self.written else "w"
+        self.written.add(snippet.file)
+        with path.open(mode, encoding="utf-8") as file:
             file.write(snippet.text + "\n\n" * (path.suffix == ".py") + "\n")
 
     def _shell(self, command: str) -> subprocess.CompletedProcess[str]:

@@ -21,11 +21,14 @@ from aligntune.quickstart import make as make_quickstart
 from aligntune.testing import addition_rows, make_model, write_jsonl
 
 ROOT = Path(__file__).parents[2]
+# Followed elsewhere: by test_first_reward_plugin.py, with AlignTune from wheels.
+ELSEWHERE = ("docs/first-reward-plugin.md",)
 PAGES = [
     str(path.relative_to(ROOT))
     # docs/rewards/*.md are read where the libraries of the rewards are, by tests/rewards.
     for pattern in ("*.md", "aligntune-*/README.md", "docs/*.md", "docs/algorithms/*.md")
     for path in sorted(ROOT.glob(pattern))
+    if str(path.relative_to(ROOT)) not in ELSEWHERE
 ]
 # Snippets that are not run: a part of their text, and the reason.
 NOT_RUN = {

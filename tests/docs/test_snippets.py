@@ -65,6 +65,8 @@ def test_blocks_have_a_language_a_line_and_a_file(page: Path) -> None:
 
 
 def test_files_are_made_and_commands_see_them(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "module.py").write_text("OLD = 0\n")
     reader = Reader(tmp_path)
     for snippet in snippets(page):
         reader.follow(snippet)
