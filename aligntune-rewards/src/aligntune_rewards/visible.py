@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["passages", "visible"]
+__all__ = ["passages", "visible", "windows"]
 
 _LOOKALIKES = str.maketrans(
     "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u04bb\u0501\u051b\u051d"
@@ -70,3 +70,26 @@ def passages(text: str, longest: int) -> list[str]:
             piece = " ".join(said[start : start + longest])
             found.setdefault(piece.casefold().strip(".!? "), piece)
     return list(found.values())
+
+
+def windows(text: str, words: int = 100, characters: int = 600, shared: int = 10) -> list[str]:
+    """The text as it is seen, in pieces that a classifier reads whole, all of it.
+
+    Each has at most so many words and characters, and begins with the last words of the one before;
+    a word without end is cut.
+    """
+    text = visible(text)
+    if len(text) <= characters and len(text.split()) <= words:
+        return [text]
+    size = characters // 4
+    said = [word[i : i + size] for word in text.split() for i in range(0, len(word), size)]
+    found: dict[str, None] = {}
+    start = 0
+    while start < len(said):
+        end, length = start, 0
+        while end < len(said) and end - start < words and length + len(said[end]) < characters:
+            length += len(said[end]) + 1
+            end += 1
+        found[" ".join(said[start:end])] = None
+        start = end if end == len(said) else max(start + 1, end - shared)
+    return list(found) or [""]

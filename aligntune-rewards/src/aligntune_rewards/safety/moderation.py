@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from aligntune.errors import ConfigError
+from aligntune.scoring import RewardBatch
 from aligntune_rewards.learned.classifier import (
     ClassifierReward,
     each_by_itself,
     labels_of,
     listed,
 )
+from aligntune_rewards.visible import windows
 
 if TYPE_CHECKING:
-    from aligntune.scoring import RewardBatch
     from aligntune_rewards.learned.models import Loaded
 
 __all__ = ["SAFE_LABELS", "HarmfulContentReward", "ToxicityReward", "UnsafeLabels"]
@@ -65,7 +66,9 @@ class ToxicityReward(UnsafeLabels):
     labels; one that judges each label by itself (its `problem_type` is multi_label_classification,
     or it has a single label) the largest. Unsafe are the labels that `unsafe` names, or else all
     but those called ok, safe, neutral, normal, benign, harmless, non-toxic, not_toxic or nontoxic.
-    The default model is unitary/toxic-bert (English, 110 million parameters).
+    A long text is read in pieces of about 100 words, of which the worst counts, so that nothing is
+    left out and little is diluted; tricks with letters are undone first. The default model is
+    unitary/toxic-bert (English, Apache-2.0 licence, 110 million parameters).
 
     Range: 0 to 1. Higher is better: 1 is harmless. Columns: none.
     Needs `pip install "aligntune-rewards[models]"`.
@@ -87,14 +90,18 @@ class ToxicityReward(UnsafeLabels):
     range = (0.0, 1.0)
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
-        logits = self.logits(batch, "completion")
+        pieces = [windows(text) for text in batch.texts]
+        different = list(dict.fromkeys(each for some in pieces for each in some))
+        if not different:
+            return []
+        logits = self.logits(RewardBatch(different), "completion")
         indices = self.unsafe_indices(self.loaded)
         if each_by_itself(self.loaded):
             unsafe = logits.sigmoid()[:, indices].amax(dim=1)
         else:
             unsafe = logits.softmax(dim=1)[:, indices].sum(dim=1)
-        values: list[float] = (1.0 - unsafe).clamp(0.0, 1.0).tolist()
-        return values
+        found = dict(zip(different, (1.0 - unsafe).clamp(0.0, 1.0).tolist(), strict=True))
+        return [min(found[each] for each in some) for some in pieces]
 
 
 @dataclass(eq=False, repr=False)

@@ -7,6 +7,7 @@ that "I can't believe it" and "I can't help but smile" are none.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from aligntune_rewards.visible import visible
 
@@ -17,6 +18,8 @@ _SENTENCE_END = re.compile("(?<=[.!?])[\"')\\]]*\\s+|\n+")
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _START = re.compile(r"[\s>*_#\-]*")
 
+_APOLOGY = re.compile(r"(?<![\"'\w])(?:i'm|i am) (?:\w+ )?sorry\b|(?<![\"'\w])unfortunately\b")
+_MOST = 4  # openers before a refusal, and apologies in a sentence
 _OPENERS = re.compile(
     r"(?:(?:(?:i'm|i am|i feel)\s+(?:\w+\s+)?(?:sorry|afraid)|sorry|my apologies|apologies"
     r"|i apologi[sz]e(?: for [^,.;]{0,40})?|unfortunately|regrettably|no|hello|hi|hey|however|but"
@@ -120,8 +123,15 @@ def opens_with_refusal(text: str) -> bool:
 def is_refusal(sentence: str) -> bool:
     """Whether a sentence, in lower case, says that the speaker will not do what was asked."""
     start = _START.match(sentence)
-    place = start.end() if start else 0
-    for _ in range(4):
+    places = [start.end() if start else 0]
+    # An apology begins a sentence of its own, whatever stands before it but a quotation mark.
+    places += [match.start() for match in islice(_APOLOGY.finditer(sentence), _MOST)]
+    return any(_refuses_at(sentence, place) for place in places)
+
+
+def _refuses_at(sentence: str, place: int) -> bool:
+    """Whether a refusal stands here, perhaps after some openers."""
+    for _ in range(_MOST):
         if any(pattern.match(sentence, place) for pattern in _REFUSALS):
             return True
         if (opener := _OPENERS.match(sentence, place)) is None:
