@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from aligntune_rewards.sandbox import interpreter
 
-__all__ = ["FAMILIES", "NOBODY", "Tier", "bundle", "command", "job_user"]
+__all__ = ["FAMILIES", "NOBODY", "TMP", "Tier", "bundle", "command", "job_user"]
 
 Tier = Literal["bwrap", "landlock+seccomp+rlimits", "rlimits"]
 NOBODY = 65534
 # Sockets that a job may open where it has a network of its own: unix ones, which end with it. Those
 # of a virtual machine (vsock), for example, know no namespaces, and a port stays taken for a while.
 FAMILIES = (1,)
+TMP, _SHARED = "/tmp", "/dev/shm"  # noqa: S108 - those inside
 _COUNT = itertools.count()
 _HERE = Path(__file__).parent
 _INSIDE = ("linux", "seccomp", "job", "check", "server")
@@ -75,10 +76,10 @@ def _bubblewrap(python: list[str], disk_mb: int | None) -> list[str]:
         line += ["--tmpfs", path, "--remount-ro", path]
     for name in ("null", "zero", "full", "random", "urandom"):
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
-    line += ["--dir", "/dev/shm", "--symlink", "/proc/self/fd", "/dev/fd"]
-    line += ["--proc", "/proc", "--dir", "/tmp", "--remount-ro", "/", "--chdir", "/"]
+    line += ["--dir", _SHARED, "--symlink", "/proc/self/fd", "/dev/fd"]
+    line += ["--proc", "/proc", "--dir", TMP, "--remount-ro", "/", "--chdir", "/"]
     if disk_mb is not None:
-        for place in ("/tmp", "/dev/shm"):
+        for place in (TMP, _SHARED):
             line += ["--size", str(disk_mb << 20), "--tmpfs", place]
     return [*line, "--cap-drop", "ALL", "--", *python]
 

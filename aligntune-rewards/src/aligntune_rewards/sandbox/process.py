@@ -127,7 +127,7 @@ class Server:
                 "disk": limits.disk_mb << 20,
             }
             apart = self.tier == "bwrap"
-            request["folder"] = "/tmp" if apart else stack.enter_context(_folder(self.user))
+            request["folder"] = launch.TMP if apart else stack.enter_context(_folder(self.user))
             job = _Running(self._control, limits)
             stack.callback(job.close)
             return job.run(request, [payload, stdin, *([] if tests is None else [tests])])

@@ -2,8 +2,8 @@
 
 The tests run in a process that never runs a line of the program. What they take from it is a proxy:
 a call sends plain arguments over, and brings back a plain value, an exception of a builtin type, or
-another proxy. A proxy is equal to nothing but itself and has no truth value, so that whatever the
-program defines, `==` and `assert` are decided here.
+another proxy. A proxy is equal to nothing but itself, so that whatever the program defines, `==`
+is decided here.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Proxy:
         return self is other
 
     def __bool__(self) -> bool:
-        raise TypeError("what the program returned is no plain value")
+        return _ask(self._link, "truth", self._handle, (), {}) is True
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return _ask(self._link, "call", self._handle, arguments, keywords)
@@ -164,7 +164,7 @@ def _exception(names: list[Any], text: str) -> Exception:
                 return kind(text)
             except TypeError:  # UnicodeDecodeError and its kin want more than a text
                 continue
-    return ProgramError(text)
+    return ProgramError(f"{names[0] if names else 'nothing'}: {text}")
 
 
 def main(payload: int, link: int, results: int) -> int:
@@ -258,7 +258,7 @@ def _serve(request: dict[str, Any], module: types.ModuleType, held: list[Any]) -
         return {"value": encode(result, keep), "after": encode(arguments, keep)}
     except BaseException as error:  # noqa: BLE001 - whatever a program raises is told
         names = [kind.__name__ for kind in type(error).__mro__]
-        return {"raised": names, "text": job.described(error)}
+        return {"raised": names, "text": job.described(error).partition(": ")[2]}
 
 
 def _next(target: Any) -> list[Any]:
@@ -273,6 +273,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "attribute": getattr,
     "item": operator.getitem,
     "length": len,
+    "truth": bool,
     "iterate": iter,
     "next": _next,
 }
