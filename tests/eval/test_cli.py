@@ -123,6 +123,6 @@ def test_the_manifest_imports_nothing_heavy() -> None:
 
 def test_the_manifest_says_what_the_classes_say(plugins: Plugins) -> None:
     names = ["accuracy", "bleu", "chrf", "custom_metric", "exact_match", "meteor", "perplexity"]
-    assert plugins.evaluators.names() == [*names, "reward", "rouge"]
+    assert plugins.evaluators.names() == [*names, "reward", "rouge", "ter"]
     for entry in plugins.evaluators:
         assert entry.load().needs == entry.facts.needs

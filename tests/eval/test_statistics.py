@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,10 +11,32 @@ import pytest
 from aligntune_eval.statistics import (
     bootstrap_ratio,
     mean_metric,
+    pass_at_k,
     percentiles,
     standard_error,
     wilson,
 )
+
+
+@pytest.mark.parametrize(
+    ("n", "c", "k", "value"),
+    [(10, 3, 1, 0.3), (5, 2, 2, 0.7), (200, 10, 10, 0.408548), (20, 5, 5, 0.806308)],
+)
+def test_pass_at_k(n: int, c: int, k: int, value: float) -> None:
+    assert pass_at_k(n, c, k) == pytest.approx(value, abs=5e-7)
+    exact = 1 - Fraction(math.comb(n - c, k), math.comb(n, k))
+    assert pass_at_k(n, c, k) == pytest.approx(float(exact), rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(5, 0, 3), (5, 5, 1), (5, 4, 2), (5, 3, 5)])
+def test_pass_at_k_where_nothing_is_left_to_chance(n: int, c: int, k: int) -> None:
+    assert pass_at_k(n, c, k) == (0.0 if c == 0 else 1.0)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(5, 6, 1), (5, -1, 1), (5, 1, 0), (5, 1, 6)])
+def test_pass_at_k_of_what_cannot_be(n: int, c: int, k: int) -> None:
+    with pytest.raises(ValueError, match=f"pass@{k} of {c} right samples among {n}"):
+        pass_at_k(n, c, k)
 
 
 def binomial_coverage(p: float, n: int) -> float:

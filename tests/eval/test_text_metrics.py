@@ -12,7 +12,7 @@ from aligntune.errors import EvaluationError, PluginError, UnavailableError
 from aligntune.evaluation import EvaluationSettings, Evaluator, Metric, evaluate, prepare
 from aligntune.facts import EvaluatorFacts
 from aligntune.plugins import Plugins, Register
-from aligntune_eval.corpus import Bleu, Chrf
+from aligntune_eval.corpus import Bleu, Chrf, Ter
 from aligntune_eval.custom_metric import CustomMetric
 from aligntune_eval.meteor import Meteor
 from aligntune_eval.rouge import Rouge, words
@@ -50,6 +50,18 @@ def test_bleu_and_chrf_are_those_of_sacrebleu(make_context: Any) -> None:
     assert "nc:6|nw:2" in found["plus"].details["signature"]
     with pytest.raises(ValueError, match="word_order must be 0 or more"):
         Chrf(word_order=-1)
+
+
+def test_ter_is_that_of_sacrebleu(make_context: Any) -> None:
+    found, scores = measured(Ter(), SYSTEM, RIGHT, make_context)
+    assert found["ter"].value == pytest.approx(40.0, abs=0.005)
+    assert found["ter"].higher_is_better is False
+    assert "nrefs:2" in found["ter"].details["signature"]
+    assert scores[0]["ter"] == 0.0
+    loud = ["THE DOG BIT THE MAN."]
+    assert measured(Ter(), loud, RIGHT[:1], make_context)[0]["ter"].value == 0.0
+    strict, _ = measured(Ter(case_sensitive=True), loud, RIGHT[:1], make_context)
+    assert strict["ter"].value > 50
 
 
 def test_rows_may_have_different_numbers_of_references(make_context: Any) -> None:

@@ -73,7 +73,7 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "instruction_following",
         )
     },
-    "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward")},
+    "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward", "ter")},
 }
 
 

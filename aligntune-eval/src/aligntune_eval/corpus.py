@@ -1,8 +1,9 @@
-"""BLEU and chrF of whole corpora, by sacrebleu, with the signature that makes them comparable."""
+"""BLEU, chrF and TER of whole corpora, by sacrebleu, with the signature that makes them comparable."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aligntune.evaluation import EvaluationContext, Metric
@@ -11,7 +12,7 @@ from aligntune_eval.reference_metric import ReferenceMetric
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Bleu", "Chrf"]
+__all__ = ["Bleu", "Chrf", "Ter"]
 
 _RESAMPLES = 1000
 
@@ -80,6 +81,39 @@ class Chrf(ReferenceMetric):
         return [
             _corpus(self.name, CHRF(word_order=self.word_order), predictions, references, details)
         ]
+
+
+class Ter(ReferenceMetric):
+    """The translation edit rate (Snover et al. 2006) of all completions together, by sacrebleu.
+
+    The edits that make the completions one of their references, shifts of words among them, for
+    each 100 words of the references; lower is better. `case_sensitive`: upper case counts.
+    """
+
+    def __init__(self, case_sensitive: bool = False, name: str = "ter") -> None:
+        self.name = name
+        self.case_sensitive = case_sensitive
+
+    def measure(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        details: dict[str, Any],
+        context: EvaluationContext,
+    ) -> list[Metric]:
+        from sacrebleu.metrics.ter import TER
+
+        ter = TER(case_sensitive=self.case_sensitive)
+        context.score(
+            self.name,
+            [
+                ter.sentence_score(text, list(right)).score
+                for text, right in zip(predictions, references, strict=True)
+            ],
+        )
+        whole = TER(case_sensitive=self.case_sensitive)
+        found = _corpus(self.name, whole, predictions, references, details)
+        return [replace(found, higher_is_better=False)]
 
 
 def _corpus(

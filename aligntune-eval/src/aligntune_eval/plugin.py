@@ -66,6 +66,13 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         **_TEXT,
     )
     register(
+        "ter",
+        "aligntune_eval.corpus:Ter",
+        summary="Translation edit rate of the generated completions, over the corpus (sacrebleu)",
+        packages=("sacrebleu>=2.5",),
+        **_TEXT,
+    )
+    register(
         "rouge",
         "aligntune_eval.rouge:Rouge",
         summary="ROUGE-1, -2, -L and -Lsum of the generated completions against references",

@@ -26,7 +26,15 @@ from aligntune.evaluation import Metric
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["RESAMPLES", "bootstrap_ratio", "mean_metric", "percentiles", "standard_error", "wilson"]
+__all__ = [
+    "RESAMPLES",
+    "bootstrap_ratio",
+    "mean_metric",
+    "pass_at_k",
+    "percentiles",
+    "standard_error",
+    "wilson",
+]
 
 RESAMPLES = 2000
 """Bootstrap resamples; the ends of the interval then move by about 2 % of its width."""
@@ -35,6 +43,20 @@ _Z = 1.959963984540054  # the 97.5th percentile of the standard normal distribut
 _CELLS = 4_000_000  # indices drawn at once: 32 MB
 
 Floats = NDArray[np.float64]
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """The chance that one of k samples is right, where c of n samples were (pass@k).
+
+    The unbiased estimator 1 - C(n - c, k) / C(n, k) of Chen et al. 2021 (arXiv 2107.03374, eq. 1),
+    as a product that neither overflows nor loses digits.
+
+    Raises:
+        ValueError: unless 0 <= c <= n and 1 <= k <= n.
+    """
+    if not 0 <= c <= n or not 1 <= k <= n:
+        raise ValueError(f"pass@{k} of {c} right samples among {n}: 0 <= c <= n and 1 <= k <= n")
+    return 1.0 - math.prod((n - c - i) / (n - i) for i in range(k))
 
 
 def standard_error(values: Sequence[float] | Floats) -> float | None:
