@@ -1,4 +1,4 @@
-"""BLEU, chrF and TER of whole corpora, by sacrebleu, with the signature that makes them comparable."""
+"""BLEU, chrF and TER of corpora, by sacrebleu, with the signature that makes them comparable."""
 
 from __future__ import annotations
 
