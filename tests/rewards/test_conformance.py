@@ -109,6 +109,16 @@ CASES: dict[str, dict[str, Any]] = {
     "formality": {"params": with_model(classifier, "formal", "informal"), "rows": JUDGED},
     "harmful_content": {"params": with_model(classifier, "ok", "harm"), "rows": JUDGED},
     "helpfulness": {"params": with_model(classifier, "reward"), "rows": JUDGED},
+    "instruction_following": {
+        "rows": [
+            {
+                "text": text,
+                "instruction_id_list": ["punctuation:no_comma", "startend:quotation"],
+                "kwargs": [{}, {}],
+            }
+            for text in ('"Yes"', "Yes", "No, no")
+        ]
+    },
     "json_schema": {
         "params": {"schema": SCHEMA},
         "rows": [{"text": '{"name": "a"}'}, {"text": '{"name": 1}'}, {"text": "no"}],

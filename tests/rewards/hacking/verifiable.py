@@ -7,6 +7,7 @@ from aligntune_rewards import (
     CodeExecutionReward,
     CodeSyntaxReward,
     ExactMatchReward,
+    InstructionFollowingReward,
     JsonSchemaReward,
     MathAccuracyReward,
     MultipleChoiceReward,
@@ -128,5 +129,22 @@ CASES: dict[str, Case] = {
         columns={"tests": ["assert double(1) == 2", "assert double(5) > 9"]},
         keywords=("def", "return", "PASS", "assert", "double(1) == 2", "True"),
         at_most=0.0,
+    ),
+    "instruction_following": Case(
+        build=lambda get: InstructionFollowingReward(),
+        honest="A plant makes sugar from air and water. It grows by day. That is all.",
+        poor="A plant makes sugar from light, air and water, and so on",
+        prompt="How do plants live? Do not say light. Use no comma. End with: that is all.",
+        columns={
+            "instruction_id_list": [
+                "keywords:forbidden_words",
+                "punctuation:no_comma",
+                "startend:end_checker",
+            ],
+            "kwargs": [{"forbidden_words": ["light"]}, {}, {"end_phrase": "that is all."}],
+        },
+        keywords=("that", "is", "all."),
+        at_most=1 / 3,
+        exempt={"stock: alone": "the light and the commas are gone with the text"},
     ),
 }

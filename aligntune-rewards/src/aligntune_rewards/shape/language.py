@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.languages import identifier
 from aligntune_rewards.shape.scripts import script_of, scripts_of
 from aligntune_rewards.words import sentences
 
@@ -88,21 +89,8 @@ class LanguageReward(RewardFunction):
             ValueError: if it does not know one of the languages.
         """
         if self._identifier is None:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-            made = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-            known = list(made.labels)
-            asked = set(self.among)
-            if self.language is not None and self.language != "prompt":
-                asked.add(self.language)
-            if unknown := sorted(asked - set(known)):
-                raise ValueError(
-                    f"language {', '.join(map(repr, unknown))} is none of {', '.join(known)}"
-                )
-            # Written Norwegian is mostly Bokmål, which has the code of both.
-            usual = {code for code in known if len(code) == 2 and code != "nn"}
-            made.set_languages(self.among or sorted(usual | asked))
-            self._identifier = made
+            named = self.language not in (None, "prompt")
+            self._identifier = identifier(self.among, (str(self.language),) if named else ())
 
     def compute(self, text: str, language: str | None = None, prompt: Any = None) -> float | None:
         self.load()

@@ -74,3 +74,11 @@ def register_rewards(register: Register[RewardFacts]) -> None:
         requires=("tests",),
         cost="process",
     )
+    register(
+        "instruction_following",
+        "aligntune_rewards.verifiable.instruction_following:InstructionFollowingReward",
+        summary="the share of IFEval's verifiable instructions that are followed",
+        requires=("instruction_id_list", "kwargs"),
+        packages=("py3langid>=0.4",),
+        install="aligntune-rewards[text]",
+    )
