@@ -22,7 +22,8 @@ from aligntune.scoring.trial import Trial, batch_of_rows, try_reward
 __all__ = ["run"]
 
 _TEXT_COLUMNS = ("completion", "text")
-_SHOWN = 5  # rows at either end of a file that are shown, and rows where two rewards disagree
+_SHOWN = 5  # rows at either end of a file that are shown
+_APART = 3  # rows where two rewards disagree
 
 
 def run(
@@ -192,7 +193,7 @@ def _show_agreement(
         out.print(shown)
     if found.differ:
         shown = table("row", a, b, "ranked apart by", "completion")
-        for index, apart in found.differ[:_SHOWN]:
+        for index, apart in found.differ[:_APART]:
             values = (_number(trials[name].values[index]) for name in (a, b))
             text = escape(_short(batch.texts[index]))
             shown.add_row(str(index), *values, f"{apart:.0%} of the rows", text)

@@ -13,6 +13,8 @@ from aligntune.scoring.about import About, about, facts_of
 
 __all__ = ["describe", "show"]
 
+_HEADS = ("reward", "needs", "cost", "what it measures")
+_NEEDS = 16  # characters of its column; a longer list is folded
 _COST = {
     "inline": "microseconds to milliseconds, where it is called",
     "process": "worker processes, which are killed when they take too long",
@@ -32,19 +34,38 @@ def show(*, as_json: bool) -> None:
             "no rewards are installed; pip install aligntune-rewards brings the built-in ones"
         )
         return
-    owners = len({line["distribution"] for line in lines}) > 1
-    heads = ("reward", "group", "range", "needs", "cost", "what it measures")
-    shown = table(*heads, *(("from",) if owners else ()))
-    for line in lines:
-        needs, mark = ", ".join(line["requires"]), "" if line["available"] else " *"
-        row = (line["name"] + mark, line["group"], _range(line["range"]), needs, line["cost"])
-        style = None if line["available"] else "dim"
-        last = (line["distribution"],) if owners else ()
-        shown.add_row(*map(escape, (*row, line["summary"], *last)), style=style)
+    cells = [_cells(line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
+    widths[1] = min(widths[1], _NEEDS)
+    shown = table()
+    for place, (line, row) in enumerate(zip(lines, cells, strict=True)):
+        if place == 0 or _group(line) != _group(lines[place - 1]):
+            if place:
+                out.print(shown)
+            # A table for each group, with columns as wide as those of the others.
+            out.print(f"\n[bold]{escape(_group(line))}[/]", highlight=False)
+            shown = table(*_HEADS)
+            for column, width in zip(shown.columns[:-1], widths[:-1], strict=True):
+                column.width = width
+        shown.add_row(*map(escape, row), style=None if line["available"] else "dim")
     out.print(shown)
     for command in dict.fromkeys(line["install"] for line in lines if line["install"]):
         names = ", ".join(line["name"] for line in lines if line["install"] == command)
         _line(f"\n* needs more than is installed: {names}\n  {command}")
+
+
+def _group(line: dict[str, Any]) -> str:
+    """The heading that a reward stands under: its group, and whose it is."""
+    owner = f"{line['distribution']} {line['version']}".strip()
+    return f"{line['group']} ({owner})" if line["group"] else owner
+
+
+def _cells(line: dict[str, Any]) -> tuple[str, ...]:
+    name = line["name"] if line["available"] else f"{line['name']} *"
+    needs = ", ".join(line["requires"])
+    usual = line["range"] == [0.0, 1.0]
+    about = line["summary"] if usual else f"{line['summary']}; {_range(line['range'])}"
+    return name, needs, line["cost"], about
 
 
 def describe(name: str, *, as_json: bool) -> None:
