@@ -280,6 +280,25 @@ FORGED: dict[str, Forged] = {
         "        for x, y in re.findall(r'\\((\\d+), (\\d+)\\)', text): known[x] = y\n"
         "def mystery(x): return int(known.get(str(x), 0))",
     ),
+    # They start as copies of one process, so that the addresses of one are those of the others.
+    "copies memory of other processes": Forged(
+        "import ctypes, os, re, time\nlibc = ctypes.CDLL(None)\nknown = {}\n"
+        "class Vector(ctypes.Structure):\n"
+        "    _fields_ = [('base', ctypes.c_void_p), ('size', ctypes.c_size_t)]\n"
+        "size = 1 << 16\nbuffer = ctypes.create_string_buffer(size)\n"
+        "local = Vector(ctypes.addressof(buffer), size)\ntime.sleep(0.1)\n"
+        "for pid in [*range(1, 9), os.getppid(), *range(os.getpid() - 3, os.getpid() + 9)]:\n"
+        "    for near in {id(thing) & ~0xffff for thing in (object(), [], {}, 'x' * 999)}:\n"
+        "        for page in range(-200, 200) if pid > 0 and pid != os.getpid() else ():\n"
+        "            there = Vector(near + page * size, size)\n"
+        "            count = libc.process_vm_readv(\n"
+        "                pid, ctypes.byref(local), 1, ctypes.byref(there), 1, 0)\n"
+        "            if count < 1: continue\n"
+        "            text = buffer.raw[:count].decode('latin-1')\n"
+        "            for a, b in re.findall(r'mystery\\((\\d+)\\) == (\\d+)', text): known[a] = b\n"
+        "            for a, b in re.findall(r'\\((\\d+), (\\d+)\\)', text): known[a] = b\n"
+        "def mystery(x): return int(known.get(str(x), 0))",
+    ),
     "kills its judges": Forged(
         "import os, signal\nfor pid in [*range(2, 40), os.getppid()]:\n"
         "    if pid not in (os.getpid(), 1):\n        try: os.kill(pid, 9)\n"

@@ -10,6 +10,9 @@ import pytest
 from forged import FORGED, HONEST, STREAMS, TESTS, fools_naive, fools_script
 
 from aligntune_rewards import CodeExecutionReward
+from aligntune_rewards.sandbox import Limits, Sandbox
+from aligntune_rewards.sandbox.launch import Tier
+from aligntune_rewards.sandbox.tiers import probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 ECHO = "\nprint(mystery(int(input())))\n"
@@ -65,6 +68,25 @@ def test_the_checkers_that_are_fooled_know_right_from_wrong(tmp_path: Path) -> N
     assert fools_script(HONEST, tmp_path)
     assert not fools_naive(wrong)
     assert not fools_script(wrong, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", ["landlock+seccomp+rlimits", "rlimits"])
+def test_nor_does_it_where_isolation_is_weak(tier: Tier) -> None:
+    if reason := probe(tier).reason:
+        pytest.skip(reason)
+    reward = CodeExecutionReward("share", timeout=1.5, allow_weak_isolation=True)
+    limits = Limits(seconds=1.5)
+    reward._sandbox = Sandbox(limits, tier=tier, allow_weak_isolation=True)
+    assert [reward.compute(HONEST, TESTS[t], None, "mystery") for t in TESTS] == [1.0] * len(TESTS)
+    earned = {
+        (name, tests): value
+        for name, forged in FORGED.items()
+        for tests in TESTS
+        if (value := reward.compute(forged.source, TESTS[tests], None, "mystery")) != 0.0
+    }
+    reward.close()
+    assert earned == {}
 
 
 def test_there_are_enough_of_them() -> None:
