@@ -52,8 +52,8 @@ SUITES = {
     ),
     "trl": (
         EVERYTHING_BUT_UNSLOTH,
-        # hatchling builds the packages of the documentation.
-        ("hatchling", "hypothesis", "pytest-xdist", "wandb"),
+        # hatchling builds the packages of the documentation, with editables where they are edited.
+        ("editables", "hatchling", "hypothesis", "pytest-xdist", "wandb"),
         ("tests/trl", "tests/learning", "tests/eval", "tests/together", "tests/docs"),
     ),
     "unsloth": (
