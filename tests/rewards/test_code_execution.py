@@ -100,6 +100,27 @@ def test_what_remembers_is_tested_in_order(reward: CodeExecutionReward) -> None:
     assert reward.compute(stack.replace("items.pop()", "items[0]"), tests) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Counter('aab')", {"a": 2, "b": 1}),
+        ("OrderedDict(a=1)", {"a": 1}),
+        ("defaultdict(list, a=[1])", {"a": [1]}),
+        ("[namedtuple('Point', 'x y')(1, 2)]", [(1, 2)]),
+    ],
+)
+def test_what_is_as_good_as_plain(
+    reward: CodeExecutionReward, value: str, expected: object
+) -> None:
+    text = f"from collections import *\ndef f(): return {value}"
+    assert reward.compute(text, [f"assert f() == {expected}"]) == 1.0
+    assert reward.compute(text, [f"for x in [0]:\n    assert f() == {expected}"]) == 1.0
+    assert (
+        reward.compute(text.replace("1", "3").replace("aab", "b"), [f"assert f() == {expected}"])
+        == 0.0
+    )
+
+
 def test_other_columns(reward: CodeExecutionReward) -> None:
     check = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(0) > 0\n"
     assert reward.compute(ADD, check, None, "add") == 1.0

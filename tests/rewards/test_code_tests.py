@@ -139,6 +139,10 @@ def test_a_check_that_is_called_is_one_test() -> None:
         ("assert True", "has no assert"),
         ("assert isclose(f(2), 3.0)", "tests use 'isclose' and do not import it"),
         ("assert np.allclose(f(2), 3.0)", "tests use 'np' and do not import it"),
+        (
+            "assert f(lambda x: x, 2) == 2",
+            r"hand a function to the program \(f\(lambda x: x, 2\)\)",
+        ),
         ("import numpy as np\nassert np.sum(f(2)) == 3", "tests import 'numpy'; in the sandbox"),
         ("from numpy import sum\nassert sum(f(2)) == 3", "tests import 'numpy'; in the sandbox"),
         ({"inputs": [1], "outputs": []}, "tests has 1 inputs and 0 outputs"),

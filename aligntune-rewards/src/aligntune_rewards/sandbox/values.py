@@ -2,13 +2,15 @@
 
 Only `None`, bool, int, float, complex, str, bytes, list, tuple, set, frozenset and dict go through,
 never an object of a subclass, so that nothing which was defined inside, such as an `__eq__` that is
-always true, has a say in a comparison outside. The text form is JSON with a letter for each type.
+always true, has a say in a comparison outside. A dict of the module `collections` leaves as a dict,
+and a named tuple as a tuple. The text form is JSON with a letter for each type.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,7 @@ _SMALL = 1 << 53
 _ALIKE = 1000
 _ATOMS = {type(None), bool, int, str, bytes, complex}
 _SEQUENCES = {"l": list, "t": tuple, "s": set, "z": frozenset}
+_DICTS = {dict, Counter, OrderedDict, defaultdict}
 _LETTERS: dict[type, str] = {kind: letter for letter, kind in _SEQUENCES.items()}
 
 
@@ -61,7 +64,9 @@ def _pack(value: object, depth: int, handle: Any) -> Any:
         return _pack_atom(value)
     if (letter := _LETTERS.get(kind)) is not None:
         return [letter, [_pack(item, depth - 1, handle) for item in list(value)]]  # type: ignore[call-overload]
-    if kind is dict:
+    if kind.__bases__ == (tuple,) and hasattr(kind, "_fields"):
+        return _pack(tuple(value), depth, handle)  # type: ignore[arg-type]
+    if kind in _DICTS:
         items = list(value.items())  # type: ignore[attr-defined]
         return ["d", [[_pack(part, depth - 1, handle) for part in pair] for pair in items]]
     if handle is not None and (number := handle(value)) is not None:

@@ -274,6 +274,13 @@ def _refuse_judges(body: list[ast.stmt], taken: set[str]) -> None:
     Raises:
         ValueError: naming what they use.
     """
+    for call in (n for statement in body for n in ast.walk(statement) if isinstance(n, ast.Call)):
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if _root(call.func) in taken and any(isinstance(each, ast.Lambda) for each in given):
+            raise ValueError(
+                f"tests hand a function to the program ({ast.unparse(call)[:80]}); only plain "
+                "values can be handed over"
+            )
     if judges := sorted(taken & _JUDGES):
         raise ValueError(
             f"tests use {judges[0]!r} and do not import it, so that the program could bring its "
@@ -288,6 +295,13 @@ def _refuse_judges(body: list[ast.stmt], taken: set[str]) -> None:
                 raise ValueError(
                     f"tests import {module!r}; in the sandbox there is the standard library alone"
                 )
+
+
+def _root(function: ast.expr) -> str | None:
+    """The name that an expression such as `Stack().items[0].push` begins with."""
+    while isinstance(function, ast.Attribute | ast.Subscript | ast.Call):
+        function = function.func if isinstance(function, ast.Call) else function.value
+    return function.id if isinstance(function, ast.Name) else None
 
 
 def _tests(statement: ast.stmt) -> bool:
