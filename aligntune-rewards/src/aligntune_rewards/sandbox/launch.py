@@ -6,7 +6,9 @@ because limits and permissions do not bind root.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import marshal
 import os
 import shutil
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, Literal
 
 from aligntune_rewards.sandbox import interpreter
 
-__all__ = ["FAMILIES", "NOBODY", "TMP", "Tier", "bundle", "command", "job_user"]
+__all__ = ["FAMILIES", "NOBODY", "TMP", "Tier", "command", "job_user"]
 
 Tier = Literal["bwrap", "landlock+seccomp+rlimits", "rlimits"]
 NOBODY = 65534
@@ -27,9 +29,10 @@ _HERE = Path(__file__).parent
 _INSIDE = ("linux", "seccomp", "job", "check", "server")
 _MODULES = ("values", *(f"inside.{name}" for name in _INSIDE))
 _PACKAGE = "aligntune_rewards.sandbox"
-# The first packet on the socket is the rest of the program. Hashes of texts are the same in every
-# process, so that a program's result does not depend on the order of a set.
-_PYTHON = ["-S", "-s", "-P", "-c", "import os; exec(os.read(0, 1 << 20))"]
+# A packet on the socket is the rest of the program. Hashes of texts are the same in every process,
+# so that a result does not depend on the order of a set; `-I` would not let them.
+_START = "import marshal, os; exec(marshal.loads(os.read(0, 1 << 20)))"
+_PYTHON = ["-S", "-s", "-P", "-c", _START]
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 
 
@@ -43,21 +46,23 @@ def job_user() -> int | None:
     return 1_900_000_000 + turn if whole else 61_184 + turn % 4_000
 
 
-def command(tier: Tier, disk_mb: int | None) -> tuple[list[str], dict[str, str]]:
-    """What to start, and its environment.
+def command(
+    tier: Tier, disk_mb: int | None, settings: dict[str, Any]
+) -> tuple[list[str], dict[str, str], list[bytes]]:
+    """What to start, its environment, and the packets to send to it first.
 
     `disk_mb`: of the one job's own folder, where jobs do not get namespaces of their own.
     """
     python = [interpreter.executable(), *_PYTHON]
-    if tier == "bwrap":
-        python = _bubblewrap(python, disk_mb)
+    line = _bubblewrap(python, disk_mb) if tier == "bwrap" else python
+    packets = [_program(_MODULES, "inside.server", f"serve({settings!r})")]
     if os.geteuid() == 0:
         shown = interpreter.hidden(interpreter.readable())
         user = NOBODY if tier == "bwrap" else None
-        call = f"launch({shown!r}, {user!r}, {python!r})"
-        source = _program(("inside.linux", "inside.launcher"), "inside.launcher", call)
-        return [interpreter.executable(), "-I", "-S", "-c", source], _ENVIRONMENT
-    return python, _ENVIRONMENT
+        call = f"launch({shown!r}, {user!r}, {line!r})"
+        packets.insert(0, _program(("inside.linux", "inside.launcher"), "inside.launcher", call))
+        line = python
+    return line, _ENVIRONMENT, packets
 
 
 def _bubblewrap(python: list[str], disk_mb: int | None) -> list[str]:
@@ -84,24 +89,24 @@ def _bubblewrap(python: list[str], disk_mb: int | None) -> list[str]:
     return [*line, "--cap-drop", "ALL", "--", *python]
 
 
-def bundle(settings: dict[str, Any]) -> bytes:
-    """The server's program: our modules as text, and a call to its loop."""
-    return _program(_MODULES, "inside.server", f"serve({settings!r})").encode()
-
-
-def _program(names: tuple[str, ...], module: str, call: str) -> str:
+def _program(names: tuple[str, ...], module: str, call: str) -> bytes:
     """Some of our modules as one program, for an interpreter that cannot import them."""
-    packages = ["aligntune_rewards", _PACKAGE, f"{_PACKAGE}.inside"]
-    modules = [(f"{_PACKAGE}.{name}", _source(name)) for name in names]
-    return f"""
-import sys, types
-for name, source in {[(name, "") for name in packages] + modules!r}:
-    made = sys.modules[name] = types.ModuleType(name)
+    packages = [(name, b"") for name in ("aligntune_rewards", _PACKAGE, f"{_PACKAGE}.inside")]
+    modules = [(f"{_PACKAGE}.{name}", _code(name)) for name in names]
+    text = f"""
+import marshal, sys
+for name, code in {(*packages, *modules)!r}:
+    made = sys.modules[name] = type(sys)(name)
     made.__path__ = []
-    exec(compile(source, name, "exec"), made.__dict__)
+    if code:
+        exec(marshal.loads(code), made.__dict__)
 sys.modules["{_PACKAGE}.{module}"].{call}
 """
+    return marshal.dumps(compile(text, "aligntune", "exec", dont_inherit=True))
 
 
-def _source(name: str) -> str:
-    return (_HERE / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+@functools.cache
+def _code(name: str) -> bytes:
+    """A module of ours, compiled for the interpreter that runs this one as well."""
+    path = _HERE / f"{name.replace('.', '/')}.py"
+    return marshal.dumps(compile(path.read_text(encoding="utf-8"), name, "exec", dont_inherit=True))

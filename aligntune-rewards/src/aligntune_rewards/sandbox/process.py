@@ -66,24 +66,25 @@ class Server:
         self.nested = nested
         self.jobs = 0
         self.user = launch.job_user() if tier != "bwrap" else None
+        settings = {
+            "nested": nested,
+            "user": self.user,
+            "filters": tier != "rlimits",
+            "families": launch.FAMILIES if tier == "bwrap" else (),
+            "readable": interpreter.readable() if tier.startswith("landlock") else None,
+            "die": tier != "bwrap",
+        }
+        line, environment, packets = launch.command(tier, None if nested else disk_mb, settings)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
-        line, environment = launch.command(tier, None if nested else disk_mb)
         with theirs:
             self._popen = _start(line, environment, theirs)
         self.stop = weakref.finalize(self, _end, self._popen, ours, self.owner, nested)
         assert self._popen.stderr is not None
         try:
-            settings = {
-                "nested": nested,
-                "user": self.user,
-                "filters": tier != "rlimits",
-                "families": launch.FAMILIES if tier == "bwrap" else (),
-                "readable": interpreter.readable() if tier.startswith("landlock") else None,
-                "die": tier != "bwrap",
-            }
             ours.settimeout(_START_SECONDS)
-            ours.send(launch.bundle(settings))
+            for packet in packets:
+                ours.send(packet)
             if not ours.recv(_CHUNK):
                 raise SandboxError(f"{tier}: it ended before it was ready: {self._complaint()}")
         except OSError as error:

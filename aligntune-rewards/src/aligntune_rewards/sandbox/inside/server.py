@@ -24,7 +24,6 @@ from aligntune_rewards.sandbox.inside import check, job, linux, seccomp
 
 __all__ = ["serve"]
 
-_LOOK_EVERY = 0.02
 _FILES = 128
 _FIRST = 6  # descriptors below are the job's own, and occupied in this process
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -68,6 +67,7 @@ class _Nested:
 
     flags = linux.NEW_USER | linux.NEW_PID | linux.NEW_NAMESPACE | linux.NEW_IPC
     apart = True
+    look_every = 0.02  # seconds
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.user, self.group = os.getuid(), os.getgid()
@@ -197,6 +197,7 @@ class _Flat:
     """Each job beside the server: its own user where possible, landlock and seccomp if asked."""
 
     apart = False
+    look_every = 0.1  # there are all the processes of the machine to look through
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.readable: list[str] | None = settings["readable"]
@@ -218,7 +219,9 @@ class _Flat:
             os.setresuid(self.user, self.user, self.user)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _set_limits(request, request["processes"] + _processes_of(os.getuid()))
+        # Where the user is not the job's alone, the limit counts all that the user runs.
+        others = _processes_of(os.getuid()) if self.user is None else 0
+        _set_limits(request, request["processes"] + others)
         linux.forbid_new_privileges()
         if self.readable is not None:
             linux.restrict_files(self.readable, [request["folder"], "/dev/null"])
@@ -228,17 +231,17 @@ class _Flat:
 
     def sweep(self) -> None:
         """End whatever the job has left: everything that is a child of this subreaper now."""
-        if self.user is not None:
-            _kill_all_of(self.user)
-        for _ in range(10_000):
-            for child in _children():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
+        while True:
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
             except ChildProcessError:
                 return
+            if self.user is not None:
+                _kill_all_of(self.user)
+            for child in _children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
             time.sleep(0.001)
 
 
@@ -260,21 +263,23 @@ def _children() -> list[int]:
 
 
 def _processes_of(user: int) -> int:
-    return sum(count for pid, _, count in _table() if _owner(pid) == user)
+    return sum(count for _, _, count in _table(user))
 
 
-def _owner(pid: int) -> int:
+def _owner(name: str) -> int:
     try:
-        return os.stat(f"/proc/{pid}").st_uid
+        return os.stat(f"/proc/{name}").st_uid
     except OSError:
         return -1
 
 
-def _table() -> list[tuple[int, int, int]]:
-    """Process, its parent and its number of threads, of all processes there are."""
+def _table(user: int | None = None) -> list[tuple[int, int, int]]:
+    """Process, its parent and its number of threads, of all processes there are (of a user)."""
     found = []
     for name in os.listdir("/proc"):
-        if name.isdigit() and (text := _read(f"/proc/{name}/stat")):
+        if not name.isdigit() or (user is not None and _owner(name) != user):
+            continue
+        if text := _read(f"/proc/{name}/stat"):
             after = text.rpartition(")")[2].split()
             found.append((int(name), int(after[1]), int(after[17])))
     return found
@@ -335,7 +340,7 @@ class _Job:
         deadline = time.monotonic() + self.request["seconds"]
         while True:
             left = deadline - time.monotonic()
-            ready = dict(poll.poll(max(0.0, min(left, _LOOK_EVERY)) * 1000))
+            ready = dict(poll.poll(max(0.0, min(left, self.walls.look_every)) * 1000))
             if watched in ready:
                 break
             if self.control.fileno() in ready:
