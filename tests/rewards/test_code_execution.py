@@ -299,6 +299,8 @@ def test_an_argument_that_is_no_plain_value_is_our_fault(reward: CodeExecutionRe
         ({"timeout": 0}, "timeout is 0"),
         ({"memory_mb": 1}, "memory_mb is 1; it must be a whole number from 64"),
         ({"tolerance": -1}, "tolerance is -1"),
+        ({"exact_types": 1}, "exact_types is 1; it must be true or false"),
+        ({"allow_weak_isolation": "false"}, "allow_weak_isolation is 'false'; it must be true"),
         ({"block": "x"}, "block is 'x'"),
     ],
 )

@@ -160,6 +160,11 @@ def test_weights_that_are_wrong(weights: object, says: str) -> None:
         CodebleuReward(weights)
 
 
+def test_symmetric_is_true_or_false() -> None:
+    with pytest.raises(ValueError, match="symmetric is 'no'; it must be true or false"):
+        CodebleuReward(symmetric="no")  # type: ignore[arg-type]
+
+
 def test_what_failed_is_counted() -> None:
     reward = CodebleuReward()
     for text in ("def f(", "", "x = 1\n" * 20_000):

@@ -1,10 +1,21 @@
-"""Parameters that are numbers: each is returned as it is, or refused with what would be right."""
+"""Parameters that are numbers or truth values: returned as they are, or refused with a reason."""
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["positive", "whole"]
+__all__ = ["flag", "positive", "whole"]
+
+
+def flag(given: object, name: str) -> bool:
+    """True or false.
+
+    Raises:
+        ValueError: if it is anything else, such as the text "false".
+    """
+    if not isinstance(given, bool):
+        raise ValueError(f"{name} is {given!r}; it must be true or false")  # noqa: TRY004
+    return given
 
 
 def whole(given: object, name: str, low: int, high: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.code.blocks import LONGEST, Which, check_which, code_of
+from aligntune_rewards.code.checked import flag
 from aligntune_rewards.code.parsing import parsed
 from aligntune_rewards.reference.codebleu_parts import (
     Program,
@@ -72,7 +73,7 @@ class CodebleuReward(RewardFunction):
         block: Which = "last",
     ) -> None:
         self.weights = _weights(weights)
-        self.symmetric = symmetric
+        self.symmetric = flag(symmetric, "symmetric")
         self.block = check_which(block)
 
     def compute(self, text: str, reference: Any = None) -> float | None:

@@ -10,7 +10,7 @@ from aligntune.errors import UnavailableError
 from aligntune.processes import cores
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.code.blocks import LONGEST, Which, check_which, code_of
-from aligntune_rewards.code.checked import positive, whole
+from aligntune_rewards.code.checked import flag, positive, whole
 from aligntune_rewards.sandbox import (
     Call,
     Limits,
@@ -103,9 +103,9 @@ class CodeExecutionReward(RewardFunction):
         self.timeout = positive(timeout, "timeout")
         self.memory_mb = whole(memory_mb, "memory_mb", 64, 1 << 20)
         self.tolerance = 0.0 if tolerance == 0 else positive(tolerance, "tolerance")
-        self.exact_types = exact_types
+        self.exact_types = flag(exact_types, "exact_types")
         self.block = check_which(block)
-        self.allow_weak_isolation = allow_weak_isolation
+        self.allow_weak_isolation = flag(allow_weak_isolation, "allow_weak_isolation")
         self._begin()
 
     def _begin(self) -> None:
