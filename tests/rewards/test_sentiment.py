@@ -168,7 +168,9 @@ def test_what_tone_refuses(params: dict[str, Any], says: str) -> None:
         build_reward("tone", params, plugins.get())
 
 
-@pytest.mark.parametrize("part", ["good ", "good day", "!", "GOOD BAD ", ":) ", "awful. "])
+@pytest.mark.parametrize(
+    "part", ["good ", "good day", "!", "GOOD BAD ", ":) ", "awful. ", "\u00e9\U0001f600"]
+)
 def test_long_texts_are_quick(part: str) -> None:
     began = time.monotonic()
     text = part * (500_000 // len(part))

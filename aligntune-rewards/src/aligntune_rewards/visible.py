@@ -23,6 +23,7 @@ _WORD = re.compile(r"\w+")
 _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
 _END = re.compile("(?<=[.!?\u2026])[\"')\\]]*\\s+|(?<=[\u3002\uff01\uff1f])\\s*|\n+")
 _REVERSED = re.compile("[\u202e\u2067]([^\u202c\u2069]*)[\u202c\u2069]?")
+_LONGEST_WORD = 100
 _LETTER = re.compile("[A-Za-z]")
 
 
@@ -60,12 +61,13 @@ def _shown(text: str) -> str:
 def passages(text: str, longest: int) -> list[str]:
     """The different sentences of a text, in order, in pieces of at most `longest` words.
 
+    A word without end is cut.
     What comes again, also in other letters' case, is left out, so that saying a thing twice changes
     nothing, and the work is in proportion to what is said.
     """
     found: dict[str, str] = {}
     for sentence in _END.split(visible(text)):
-        said = sentence.split()
+        said = _cut(sentence.split(), _LONGEST_WORD)
         for start in range(0, len(said), longest):
             piece = " ".join(said[start : start + longest])
             found.setdefault(piece.casefold().strip(".!? "), piece)
@@ -81,8 +83,7 @@ def windows(text: str, words: int = 100, characters: int = 600, shared: int = 10
     text = visible(text)
     if len(text) <= characters and len(text.split()) <= words:
         return [text]
-    size = characters // 4
-    said = [word[i : i + size] for word in text.split() for i in range(0, len(word), size)]
+    said = _cut(text.split(), characters // 4)
     found: dict[str, None] = {}
     start = 0
     while start < len(said):
@@ -93,3 +94,8 @@ def windows(text: str, words: int = 100, characters: int = 600, shared: int = 10
         found[" ".join(said[start:end])] = None
         start = end if end == len(said) else max(start + 1, end - shared)
     return list(found) or [""]
+
+
+def _cut(words: list[str], size: int) -> list[str]:
+    """The words, the longer ones in pieces of that size."""
+    return [word[i : i + size] for word in words for i in range(0, len(word), size)]
