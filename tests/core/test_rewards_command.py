@@ -265,6 +265,7 @@ def test_several_texts_have_a_reference_each_or_share_one(run: Run, marks: Plugi
         (["digits", "--file", "none.jsonl"], "none.jsonl: there is no such file"),
         (["digits", "--file", "bad.jsonl"], "bad.jsonl:2: not JSON"),
         (["digits", "--file", "list.jsonl"], "list.jsonl:1: a row is an object"),
+        (["digits", "--file", "bytes.jsonl"], "bytes.jsonl cannot be read: 'utf-8' codec"),
         (["digits", "--file", "empty.jsonl"], "empty.jsonl holds no row"),
         (["digits", "--file", "other.jsonl"], "none of the columns completion, text"),
     ],
@@ -280,7 +281,14 @@ def test_mistakes_are_one_message(
         "other.jsonl": '{"said": "a"}\n',
     }.items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe")
     assert says in run("rewards", "test", *arguments).wrong
+
+
+def test_what_would_command_a_terminal_is_not_shown(run: Run, marks: Plugins) -> None:
+    shown = run("rewards", "test", "digits", "--text", "\x1b[2J\ud800" + "1" * 900).out
+    assert "\x1b" not in shown
+    assert "\ufffd[2J\ufffd111" in shown
 
 
 def test_completions_that_are_messages(run: Run, marks: Plugins, tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ def rows_of(
 
 def _read(file: Path) -> list[dict[str, Any]]:
     if file.suffix.lower() == ".jsonl" and file.is_file():
-        rows = list(_lines(file))
+        try:
+            rows = list(_lines(file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{file} cannot be read: {error}") from error
     else:
         from aligntune.config import DatasetConfig
         from aligntune.data import load_rows

@@ -210,5 +210,7 @@ def _share(share: float | None, end: float) -> str:
 
 
 def _short(text: str, most: int = 60) -> str:
-    shown = " ".join(text.split())
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    """The beginning of a text on one line, without what would command a terminal."""
+    shown = " ".join(text[: 4 * most].split())
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in shown)
+    return shown if len(shown) <= most and len(text) <= 4 * most else f"{shown[: most - 1]}…"
