@@ -20,6 +20,7 @@ from aligntune.testing import (
     JudgeServer,
     RewardConformance,
     make_classifier,
+    make_encoder,
     make_model,
     reward_conformance,
 )
@@ -38,6 +39,12 @@ def language_model() -> str:
 
 
 @cache
+def encoder() -> str:
+    words = {"good": [1.0, 0.0], "bad": [0.0, 1.0], "word": [0.6, 0.8], "city": [0.8, 0.6]}
+    return str(make_encoder(Path(_FOLDER.name) / "encoder", words, context=0.5))
+
+
+@cache
 def judge() -> str:
     return JudgeServer(lambda text: 1 + len(text) % 10).base_url
 
@@ -50,6 +57,7 @@ JUDGED = [
     {"prompt": "Say something.", "text": text}
     for text in ("good", "bad bad", "a word that is good", "unknown", "good bad good")
 ]
+COMPARED = [{**row, "reference": "a good word"} for row in JUDGED]
 PROSE = [
     {"text": "The cat sat on the mat, because it was warm there and nobody minded it. " * 2},
     {"text": "again and again " * 40},
@@ -97,6 +105,7 @@ TESTED = [
 ]
 
 CASES: dict[str, dict[str, Any]] = {
+    "bertscore": {"params": with_model(encoder), "rows": COMPARED},
     "bias": {"params": with_model(classifier, "unbiased", "biased"), "rows": JUDGED},
     "codebleu": {"rows": PROGRAMS},
     "code_execution": {"rows": TESTED},
@@ -106,6 +115,11 @@ CASES: dict[str, dict[str, Any]] = {
     "cosine_length": {"params": {"max_length": 20, "unit": "words"}},
     "diversity": {"rows": PROSE},
     "exact_match": {"rows": [{"text": t, "reference": "Paris"} for t in ("Paris", " Paris", "R")]},
+    "factual_correctness": {
+        "params": with_model(classifier, "entailment", "neutral", "contradiction"),
+        "rows": COMPARED,
+    },
+    "fluency": {"params": with_model(language_model)},
     "formality": {"params": with_model(classifier, "formal", "informal"), "rows": JUDGED},
     "harmful_content": {"params": with_model(classifier, "ok", "harm"), "rows": JUDGED},
     "helpfulness": {"params": with_model(classifier, "reward"), "rows": JUDGED},
@@ -139,6 +153,7 @@ CASES: dict[str, dict[str, Any]] = {
         "params": {"pattern": r"\d+"},
         "rows": [{"text": "42"}, {"text": "forty"}, {"text": " 7 "}],
     },
+    "relevance": {"params": with_model(encoder), "rows": JUDGED},
     "reward_ensemble": {
         "params": lambda: {"models": [classifier("reward"), classifier("second")]},
         "rows": JUDGED,
@@ -148,6 +163,7 @@ CASES: dict[str, dict[str, Any]] = {
         "params": {"parts": ["privacy"]},
         "rows": [{"text": "Write to ada@example.org."}, {"text": "Write to me."}],
     },
+    "semantic_similarity": {"params": with_model(encoder), "rows": COMPARED},
     "sentiment": {"rows": MOODS},
     "sql_execution": {"rows": QUERIES},
     "tone": {"rows": MOODS},
@@ -181,7 +197,9 @@ SLOW = {
 for _entry in plugins.get().rewards:
     if _entry.name in built_in():
         _kit = reward_conformance(_entry.name, **CASES.get(_entry.name, {}))
-        _more = SLOW if "torch" in " ".join(_entry.facts.packages) else {}
+        # relevance needs torch with two of its backends, which its packages do not say.
+        _torch = "torch" in " ".join(_entry.facts.packages) or _entry.name == "relevance"
+        _more = SLOW if _torch else {}
         globals()[title(_entry.name)] = type(title(_entry.name), (_kit,), dict(_more))
 
 
