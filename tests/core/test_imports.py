@@ -38,7 +38,7 @@ def loaded_by(code: str, **environment: str) -> tuple[int | None, set[str]]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     answer = json.loads(done.stdout.splitlines()[-1])

@@ -64,7 +64,7 @@ def run(hub: Hub, tmp_path: Path) -> Run:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr

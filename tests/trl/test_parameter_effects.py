@@ -483,7 +483,7 @@ def test_the_model_is_uploaded_when_the_run_ends(common: dict[str, Any], tmp_pat
             env=os.environ | hub.environment(tmp_path / "cache"),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=True,
         )
     first, second = done.stdout.splitlines()[0], done.stdout.splitlines()[1]

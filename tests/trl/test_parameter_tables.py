@@ -359,7 +359,7 @@ def test_validating_a_run_on_trl_imports_no_library_of_it(tmp_path: Path) -> Non
         env={**os.environ, "ALIGNTUNE_PLUGINS": "trl"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"

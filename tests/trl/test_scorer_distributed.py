@@ -81,7 +81,7 @@ def ranks(tmp_path: Path) -> list[dict[str, Any]]:
             str(tmp_path),
         ],
         check=True,
-        timeout=300,
+        timeout=600,
         capture_output=True,
     )
     return [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]

@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_jsonl(folder / "token.jsonl", token_rows(32))
     given = json.dumps([settings(folder, "trl", *case) for case in CASES])
     command = [sys.executable, "-c", ON_TRL, given]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     return folder
 
 

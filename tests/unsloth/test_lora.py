@@ -199,7 +199,7 @@ def test_four_bits_are_those_of_both_backends(folder: Path, tmp_path: Path) -> N
     script = (
         f"from aligntune import create_sft_trainer; create_sft_trainer(**{arguments!r}).train()"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=600)
     plain = [json.loads(line) for line in (tmp_path / "trl/metrics.jsonl").read_text().splitlines()]
     assert found[0] == pytest.approx(plain[0]["loss"], abs=1e-6)  # before any update
     whole = losses(sft(folder, tmp_path / "whole", max_steps=1).train())
