@@ -17,14 +17,14 @@ Followed = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
-def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
+def followed(tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Iterator[Followed]:
     """`followed(page)` returns the folder in which a page was followed.
 
     What takes time are commands, in processes of their own, so two pages are followed at once.
     """
 
     def follow(page: Path, folder: Path, site: Path) -> Path:
-        reader = Reader(folder, environment_for(site))
+        reader = Reader(folder, environment_for(site, warm))
         for snippet in snippets(page):
             reader.follow(snippet)
         return folder
