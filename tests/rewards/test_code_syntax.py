@@ -32,6 +32,13 @@ def fenced(code: str, info: str = "python") -> str:
         ("````python\n```\n````\n", "last", "```"),
         ("```python\r\nx = 1\r\n```\r\n", "last", "x = 1"),
         ("```python\n  \n```", "last", None),
+        ("1. So:\n    ```python\n    if 1:\n        x = 1\n    ```", "last", "if 1:\n    x = 1"),
+        ("- So:\n\t```py\n\tx = 1\n\n\t```\n- y", "last", "x = 1\n"),
+        (
+            '```python\ndef f():\n    """\n    ```\n    """\n```',
+            "last",
+            'def f():\n    """\n    ```\n    """',
+        ),
         ("x = 1", "last", "x = 1"),
         ("the ```x``` is inline", "last", "the ```x``` is inline"),
         ("", "last", None),

@@ -1,7 +1,8 @@
 """The program in a completion: what stands in its fenced code blocks.
 
 A fence is read as CommonMark reads it: three or more backticks or tildes, closed by as many of the
-same, or by the end of the text. What is found is plain text; nothing here runs or parses it.
+same, or by the end of the text; it may be indented, as in a list. What is found is plain text;
+nothing here runs or parses it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SQL = frozenset({"", "sql", "sqlite", "sqlite3"})
 # No answer to a question is that long, and parsers take seconds for a megabyte.
 LONGEST = 100_000
 
-_FENCE = re.compile(r" {0,3}(?P<marks>`{3,}|~{3,})(?P<info>[^\n]*)")
+_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<marks>`{3,}|~{3,})(?P<info>[^\n]*)")
 
 
 def check_which(block: object) -> Which:
@@ -57,24 +58,26 @@ def _blocks(text: str) -> list[tuple[str, str]] | None:
     """The fenced blocks, each with its language in lower case; None for a text without a fence."""
     blocks: list[tuple[str, str]] = []
     inside: list[str] | None = None
-    language, marks = "", ""
+    language, marks, indent = "", "", 0
     for line in text.replace("\r\n", "\n").split("\n"):
         fence = _FENCE.match(line)
         if inside is None:
             # A backtick in the rest of the line makes it inline code.
             if fence and not (fence["marks"][0] == "`" and "`" in fence["info"]):
-                inside, marks = [], fence["marks"]
+                inside, marks, indent = [], fence["marks"], len(fence["indent"])
                 language = (fence["info"].split() or [""])[0].strip("{}.").lower()
         elif (
             fence
             and not fence["info"].strip()
             and fence["marks"][0] == marks[0]
             and len(fence["marks"]) >= len(marks)
+            and len(fence["indent"]) <= indent + 3  # one in a docstring closes nothing
         ):
             blocks.append((language, "\n".join(inside)))
             inside = None
         else:
-            inside.append(line)
+            before = len(line) - len(line.lstrip(" \t"))
+            inside.append(line[min(before, indent) :])
     if inside is not None:
         blocks.append((language, "\n".join(inside)))
     return blocks or None
