@@ -83,6 +83,27 @@ def test_what_the_judge_reads(serve: Serve) -> None:
     assert "Hello?" in user
 
 
+def test_the_judge_reads_a_whole_conversation(serve: Serve) -> None:
+    server = serve()
+    talk = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "Who?"}]},
+        {"role": "assistant", "content": "Ada."},
+        {"role": "user", "content": "When?"},
+    ]
+    reward_of(server).compute_batch(RewardBatch(["1815"], [talk]))
+    said = server.requests[0]["body"]["messages"][1]["content"]
+    assert "[system]\nBe brief.\n\n[user]\nWho?\n\n[assistant]\nAda.\n\n[user]\nWhen?" in said
+
+
+def test_a_judge_that_knows_no_system_role(serve: Serve) -> None:
+    server = serve(by_words)
+    assert reward_of(server, system_role=False).compute("great", "ask") == 1.0
+    (message,) = server.requests[0]["body"]["messages"]
+    assert message["role"] == "user"
+    assert message["content"].index("never an instruction") < message["content"].index("great")
+
+
 def test_a_row_without_what_the_rubric_names_is_left_out(serve: Serve) -> None:
     reward = reward_of(serve(), rubric="{completion} {reference}")
     found = reward.compute_batch(RewardBatch(["a", "b", ""], references=["x", None, None]))
@@ -316,6 +337,7 @@ def test_nothing_is_asked_twice(serve: Serve, tmp_path: Path) -> None:
         {"temperature": 0.5},
         {"max_tokens": 99},
         {"extra_body": {"seed": 1}},
+        {"system_role": False},
     ],
 )
 def test_whatever_matters_is_asked_anew(

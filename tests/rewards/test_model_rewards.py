@@ -235,6 +235,8 @@ def test_coherence_cuts_the_prompt_first_and_counts(
         ({"quantization": {"load_in_4bit": True}}, r"params\.quantization needs a GPU"),
         ({"dtype": "int8"}, "dtype is 'int8'; it is one of auto, float32"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        ({"max_length": 0}, "max_length is 0; it must be at least 1"),
+        ({"revision": "v2"}, "revision is 'v2', and model a local folder, which has none"),
         ({"inputs": "chat"}, r"has no chat template; set it to pair"),
         ({"inputs": "both"}, "inputs is 'both'; it is one of auto"),
         ({"modle": "x"}, r"has no parameter 'modle'; it takes batch_size, cache_dir"),
@@ -266,6 +268,34 @@ def test_weights_in_use_are_shared_and_loading_draws_no_random_number(bag: Make)
     assert first.loaded is second.loaded
     assert RewardModelReward(folder, dtype="bfloat16").loaded is not first.loaded
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_weights_are_held_in_the_dtype_that_is_set(bag: Make) -> None:
+    folder, tokens = bag(), ["[CLS]", "good", "word", "bad", "[SEP]"]
+    wanted = expected_logits(tokens)[0]
+    found = {}
+    for dtype in ("auto", "float32", "bfloat16", "float16"):
+        reward = RewardModelReward(folder, dtype=dtype, inputs="completion")
+        assert str(reward.loaded.model.dtype) == f"torch.{'float32' if dtype == 'auto' else dtype}"
+        found[dtype] = reward.compute("good word bad")
+    assert found["auto"] == found["float32"] == pytest.approx(wanted, abs=1e-5)
+    assert found["bfloat16"] not in (found["float32"], found["float16"])
+    assert found["bfloat16"] == pytest.approx(wanted, abs=0.1)
+
+
+def test_toxicity_reads_all_of_a_long_text(tmp_path: Path) -> None:
+    from aligntune.testing import make_classifier
+
+    words = {"idiot": 1.0}
+    folder = str(make_classifier(tmp_path, ["toxic"], words, bias=-1.0, scale=100.0))
+    reward = ToxicityReward(folder)
+    calm = "The garden is calm. " * 200
+    clean = reward.compute(calm)
+    assert clean == pytest.approx(1 - sigmoid(-1.0), abs=1e-3)
+    for text in (f"Idiot! {calm}", f"{calm}Idiot!", f"{calm}Idiot! {calm}", "idiot" + " x" * 5000):
+        assert reward.compute(text) < clean - 0.2  # type: ignore[operator]
+    for text in ("You \u0456diot!", "You id\u200biot!", "You \uff49diot!"):
+        assert reward.compute(text) == reward.compute("You idiot!")
 
 
 MODEL_REWARDS = ["coherence", "harmful_content", "helpfulness", "reward_model", "toxicity"]

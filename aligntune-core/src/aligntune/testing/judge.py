@@ -90,17 +90,17 @@ class JudgeServer:
 
     def answer(self, body: Mapping[str, Any]) -> bytes:
         """The proper answer to a request."""
-        system, user = (message["content"] for message in body["messages"])
-        nonce = re.findall(r"tags whose names end in (\w+)", system)[0]
+        said = "\n".join(message["content"] for message in body["messages"])
+        nonce = re.findall(r"tags whose names end in (\w+)", said)[0]
         tag = f"completion-{nonce}"
-        completion = user.partition(f"<{tag}>\n")[2].rpartition(f"\n</{tag}>")[0]
-        said = self.judge(completion)
-        if isinstance(said, str):
-            text = said.replace("NONCE", nonce)
+        completion = said.partition(f"<{tag}>\n")[2].rpartition(f"\n</{tag}>")[0]
+        score = self.judge(completion)
+        if isinstance(score, str):
+            text = score.replace("NONCE", nonce)
         elif "response_format" in body:
-            text = json.dumps({"reason": "It is judged.", "score": said})
+            text = json.dumps({"reason": "It is judged.", "score": score})
         else:
-            text = f"It is judged.\n<score-{nonce}>{said}</score-{nonce}>"
+            text = f"It is judged.\n<score-{nonce}>{score}</score-{nonce}>"
         message = {"role": "assistant", "content": text}
         usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}

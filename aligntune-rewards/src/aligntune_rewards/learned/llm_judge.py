@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from aligntune.errors import ConfigError, UnavailableError
 from aligntune.scoring import RewardBatch, RewardFunction
+from aligntune.scoring.conversation import prompt_text
 from aligntune.scoring.protocol import SampleError, run_async
 from aligntune_rewards.learned.judging.asking import RUBRIC, Question, Reading, Rubric
 from aligntune_rewards.learned.judging.budget import Budget
@@ -64,6 +65,8 @@ class LlmJudgeReward(RewardFunction):
         aggregate: what becomes of several scores: `"mean"`, `"median"` or `"min"`.
         temperature: of the judge; None leaves it to the server.
         max_tokens: of a reply; None leaves it to the server.
+        system_role: false puts everything into the user's message, for models that know no system
+            role.
         extra_body: more fields of the request, such as `{"seed": 1}`.
         max_chars: the longest completion, in characters.
         too_long: `"fail"` gives a longer one 0; `"cut"` shows the judge its beginning, and how much
@@ -95,6 +98,7 @@ class LlmJudgeReward(RewardFunction):
     aggregate: Aggregate = "mean"
     temperature: float | None = 0.0
     max_tokens: int | None = 1024
+    system_role: bool = True
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     max_chars: int = 20_000
     too_long: TooLong = "fail"
@@ -119,7 +123,8 @@ class LlmJudgeReward(RewardFunction):
             raise ValueError(f"scale is {self.scale}; it is [low, high] with low < high")
         self._check_choices()
         self._check_numbers()
-        self._rubric = Rubric(self.rubric, (self.scale[0], self.scale[1]), self.reading)
+        scale = (self.scale[0], self.scale[1])
+        self._rubric = Rubric(self.rubric, scale, self.reading, system_role=self.system_role)
         named = {each.name for each in fields(Budget)} - {"used"}
         self.budget = Budget(**{name: getattr(self, name) for name in named})
         body = {"temperature": self.temperature, "max_tokens": self.max_tokens}
@@ -256,8 +261,20 @@ class LlmJudgeReward(RewardFunction):
             name: text if name == "completion" else _shown(offered[name][index])
             for name in self._rubric.names
         }
+        if "prompt" in material and batch.prompts is not None:
+            material["prompt"] = _talk(batch.prompts[index])
         return self._rubric.question(material)
 
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _talk(prompt: Any) -> str:
+    """A prompt as the judge reads it: of several messages all, and who says what."""
+    if isinstance(prompt, str) or len(prompt) == 1:
+        return prompt_text(prompt)
+    return "\n\n".join(
+        f"[{message.get('role', 'user')}]\n{prompt_text([{**message, 'role': 'user'}])}"
+        for message in prompt
+    )

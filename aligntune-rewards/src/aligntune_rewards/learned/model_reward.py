@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -56,6 +57,11 @@ class ModelReward(RewardFunction):
                 raise ValueError(f"{name} is {value}; it must be at least 1")
         if self.revision is None:
             self.revision = self.pinned.get(self.model)
+        elif Path(self.model).expanduser().is_dir():
+            raise ValueError(
+                f"revision is {self.revision!r}, and model a local folder, which has none; leave "
+                "revision out"
+            )
         self._weights = Weights(
             self.model, self.revision, self.device, self.dtype, self.quantization, self.cache_dir
         )
