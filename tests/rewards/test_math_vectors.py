@@ -121,3 +121,26 @@ def test_the_examples_of_trl_with_reasoning() -> None:
     reward.close()
     assert ours == theirs == [1.0, 0.0, 0.0]
     assert reward.failures == {"unfinished": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"\boxed{\boxed{72}}", 1.0),
+        (r"\boxed{71\boxed{72}}", 0.0),
+        (r"\boxed{\boxed{71}\boxed{72}}", 0.0),
+        (r"\boxed{72\boxed{71}}", 0.0),
+        (r"\boxed{71 or 72}", 0.0),
+        (r"\boxed{\{71, 72\}}", 0.0),
+        (r"\boxed{71 \pm 1}", 0.0),
+        (r"\boxed{x}", 0.0),
+        (r"\boxed{x > 71}", 0.0),
+        (r"\boxed{[71, 72]}", 0.0),
+        ("<answer>71</answer><answer>72</answer>", 0.0),
+        ("$71$, $72$, $73$", 0.0),
+    ],
+)
+def test_a_box_within_a_box_and_other_hedging(
+    rewards: dict[int, MathAccuracyReward], text: str, value: float
+) -> None:
+    assert rewards[6].compute(text, "72") == value

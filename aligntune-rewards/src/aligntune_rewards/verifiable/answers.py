@@ -28,7 +28,7 @@ _LONGEST_NUMBER = 400
 _LARGEST_EXPONENT = 400
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 # `#### 72` anywhere, `#### Paris` on the last line; elsewhere it is a heading.
 _HASHES = re.compile(r"####[ \t]*((?=\W{0,4}[0-9])[^\n]+|[^\n]+(?=\s*\Z))")
 # Looks ahead, so that a later "answer is" on the same line is found too.
@@ -47,7 +47,7 @@ _PLAIN = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\u202f": "
 
 def boxed(text: str) -> list[str]:
     r"""The contents of every complete `\boxed{…}`, in order; of nested ones, the outermost."""
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, int, int]] = []
     opened: list[tuple[int, int] | None] = []
     for token in _BRACES.finditer(text):
         if token.group().endswith("{") and token.group() != r"\{":
@@ -56,8 +56,21 @@ def boxed(text: str) -> list[str]:
         elif token.group() == "}" and opened and (box := opened.pop()) is not None:
             while found and found[-1][0] > box[0]:
                 found.pop()
-            found.append((box[0], text[box[1] : token.start()].strip()))
-    return [content for _, content in found]
+            found.append((*box, token.start()))
+    return [text[start:end].strip() for _, start, end in found]
+
+
+def _tagged(text: str) -> list[str]:
+    """The contents of every `<answer>` up to the next `</answer>`, in order."""
+    found: list[str] = []
+    start: int | None = None
+    for tag in _TAG.finditer(text):
+        if not tag[1]:
+            start = tag.end() if start is None else start
+        elif start is not None:
+            found.append(text[start : tag.start()])
+            start = None
+    return found
 
 
 def candidates(text: str, *, numeric: bool = False) -> list[str]:
@@ -67,7 +80,7 @@ def candidates(text: str, *, numeric: bool = False) -> list[str]:
     is …", whichever comes later (with `numeric`, of those that hold a digit). An empty list means
     that none is declared.
     """
-    for declared in (boxed(text), _TAG.findall(text)):
+    for declared in (boxed(text), _tagged(text)):
         if declared:
             return list(dict.fromkeys(answer.strip() for answer in declared))
     said = [(match.start(), match[1]) for match in _HASHES.finditer(text)]

@@ -2,6 +2,7 @@ r"""Whether the final answer is mathematically equal to the reference, judged by
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["MathAccuracyReward"]
 _PROGRAM = Path(__file__).with_name("math_worker.py")
 _LONGEST_TEXT = 20_000
 _MOST_ANSWERS = 8
+_DEEPEST_BOX = 3
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(.*)\}", re.DOTALL)
 
 
 class MathAccuracyReward(RewardFunction):
@@ -80,8 +83,11 @@ class MathAccuracyReward(RewardFunction):
             return self.fail("unfinished")
         text = final
         answers = candidates(text) if boxed(text) or "</answer>" in text.lower() else None
-        if answers is not None and len(answers) > _MOST_ANSWERS:
-            return self.fail("hedged")
+        if answers is not None:
+            answers = [_unwrapped(answer) for answer in answers]
+            # A box within a box is a second answer.
+            if len(answers) > _MOST_ANSWERS or any(map(boxed, answers)):
+                return self.fail("hedged")
         verdicts = [self._verdict(gold, answers, text[-_LONGEST_TEXT:]) for gold in wanted]
         if "right" in verdicts:
             return 1.0
@@ -110,6 +116,16 @@ class MathAccuracyReward(RewardFunction):
         except WorkerCrashError:
             return "crash"
         return verdict
+
+
+def _unwrapped(answer: str) -> str:
+    r"""The content of `\boxed{…}`, where an answer is nothing but that."""
+    for _ in range(_DEEPEST_BOX):
+        match = _BOX.fullmatch(answer)
+        if match is None or boxed(answer) != [match[1].strip()]:
+            break
+        answer = match[1].strip()
+    return answer
 
 
 def _golds(reference: Any) -> list[str]:
