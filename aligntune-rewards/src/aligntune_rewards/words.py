@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-__all__ = ["plain_form", "sentences", "words"]
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["plain_form", "sentences", "without", "words"]
 
 # A letter of a script without spaces between words is a word of its own; elsewhere, runs of
 # letters and digits are.
@@ -47,9 +51,13 @@ def plain_form(text: str) -> str:
     alphabets the Latin ones that they look like. It is for telling whether texts are alike, not for
     reading.
     """
-    if text.isascii():
-        return "".join(c for c in text if c >= " " or c.isspace()).lower()
-    text = unicodedata.normalize("NFKD", text)
-    text = _MARKS.sub("", text)
-    text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cf", "Cc"))
-    return text.casefold().translate(_LOOKALIKES)
+    if not text.isascii():
+        text = _MARKS.sub("", unicodedata.normalize("NFKD", text))
+    text = without(text, ("Cf", "Cc")).casefold()
+    return text if text.isascii() else text.translate(_LOOKALIKES)
+
+
+def without(text: str, categories: Collection[str]) -> str:
+    """The text without characters of these Unicode categories, but for white space."""
+    gone = {c for c in set(text) if unicodedata.category(c) in categories and not c.isspace()}
+    return text.translate(dict.fromkeys(map(ord, gone))) if gone else text

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.checks import whole
 from aligntune_rewards.text.syllables import syllables
-from aligntune_rewards.words import sentences
+from aligntune_rewards.words import sentences, without
 
 __all__ = ["Formula", "ReadabilityReward", "level"]
 
@@ -107,8 +107,7 @@ def _unmarked(text: str) -> str:
     """Lower case, plain letters, without marks on letters and invisible characters."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in plain if unicodedata.category(c) not in ("Mn", "Cf")).lower()
+    return without(unicodedata.normalize("NFKD", text), ("Mn", "Cf")).lower()
 
 
 def _counted(text: str) -> list[list[str]]:

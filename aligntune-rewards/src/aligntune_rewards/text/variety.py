@@ -7,7 +7,6 @@ of fifty words, and a short text that goes round in three words has no long repe
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from aligntune_rewards.words import plain_form, words
@@ -39,18 +38,15 @@ def distinct(given: Sequence[str], n: int = 2, window: int = WINDOW) -> float:
     size = min(len(grams), max(1, window - n + 1))
     if size == 0:
         return 1.0
-    held = Counter(grams[:size])
-    total = different = len(held)
-    for gone, come in zip(grams, grams[size:], strict=False):
-        if held[gone] == 1:
-            del held[gone]
-            different -= 1
-        else:
-            held[gone] -= 1
-        different += come not in held
-        held[come] += 1
-        total += different
-    return total / (size * (len(grams) - size + 1))
+    last = len(grams) - size  # where the last stretch begins
+    seen: dict[tuple[str, ...], int] = {}
+    total = 0
+    for place, gram in enumerate(grams):
+        # It is new in the stretches that begin after it was there before, and hold this place.
+        first = max(seen.get(gram, -1) + 1, place - size + 1)
+        total += max(0, min(place, last) - first + 1)
+        seen[gram] = place
+    return total / (size * (last + 1))
 
 
 def new_share(given: Sequence[str], n: int = FAR, before: Sequence[str] = ()) -> float:
