@@ -20,6 +20,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from typing import Self
 
 import psutil
 
-__all__ = ["FAMILIES", "Family", "World", "generate"]
+__all__ = ["FAMILIES", "Family", "World", "generate", "processes_below"]
 
 
 # Where a program that got out could write.
@@ -145,6 +146,20 @@ class World:
             text = text.replace(f"${name}$", repr(value))
         # A program that prints its own text has not succeeded by that.
         return text.replace('b"ESCAPE', 'b"ESC" b"APE').replace('("ESCAPE', '("ESC" "APE')
+
+
+def processes_below(expected: tuple[set[int], int] | None = None) -> tuple[set[int], int]:
+    """This process's children, and how many processes there are below them.
+
+    A server makes ready for its next job after it has answered: `expected` is waited for.
+    """
+    deadline = time.monotonic() + 3.0
+    while True:
+        own = psutil.Process()
+        found = {child.pid for child in own.children()}, len(own.children(recursive=True))
+        if expected is None or found == expected or time.monotonic() > deadline:
+            return found
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
-from hostile import World, generate
+from hostile import World, generate, processes_below
 
 from aligntune_rewards.sandbox import Call, Limits, Sandbox
 
@@ -42,25 +41,28 @@ def attack(seed: int, sandbox: Sandbox, world: World) -> list[str]:
 
 
 def attack_all(count: int) -> None:
-    own = psutil.Process()
-    known = set(own.children(recursive=True))
-    with World() as world, Sandbox(LIMITS, workers=2) as sandbox:
-        list(ThreadPoolExecutor(2).map(lambda _: sandbox.run("import time; time.sleep(0.1)"), "ab"))
-        servers = set(own.children(recursive=True)) - known
-        with ThreadPoolExecutor(2) as threads:
-            problems = [
-                problem
-                for found in threads.map(lambda seed: attack(seed, sandbox, world), range(count))
-                for problem in found
-            ]
+    before = processes_below()
+    with World() as world, Sandbox(LIMITS, workers=2) as sandbox, ThreadPoolExecutor(2) as threads:
+        list(threads.map(sandbox.run, ["import time; time.sleep(0.2)"] * 2))
+        time.sleep(0.2)  # the servers make ready for the next job
+        servers = processes_below()
+        problems = [
+            problem
+            for found in threads.map(lambda seed: attack(seed, sandbox, world), range(count))
+            for problem in found
+        ]
         assert problems == []
         time.sleep(0.5)
-        assert set(own.children(recursive=True)) - known == servers, "replaced, or something left"
-        assert [p for p in servers if p.status() == psutil.STATUS_ZOMBIE] == []
+        assert processes_below(servers) == servers, "a server was replaced, or something is left"
+        zombies = [
+            process
+            for process in psutil.Process().children(recursive=True)
+            if process.status() == psutil.STATUS_ZOMBIE
+        ]
+        assert zombies == []
         assert sandbox.run("import os; print(os.listdir('/tmp'))").stdout == "[]\n"
         assert world.evidence() == []
-    assert set(own.children(recursive=True)) <= known
-    assert [p for p in Path("/tmp").iterdir() if p.name.startswith("aligntune-sandbox-")] == []
+    assert processes_below(before) == before
 
 
 def test_no_hostile_program_escapes() -> None:

@@ -26,7 +26,7 @@ FAMILIES = (1,)
 TMP, _SHARED = "/tmp", "/dev/shm"  # noqa: S108 - those inside
 _COUNT = itertools.count()
 _HERE = Path(__file__).parent
-_INSIDE = ("linux", "seccomp", "job", "check", "server")
+_INSIDE = ("linux", "seccomp", "packets", "processes", "job", "check", "walls", "server")
 _MODULES = ("values", *(f"inside.{name}" for name in _INSIDE))
 _PACKAGE = "aligntune_rewards.sandbox"
 # A packet on the socket is the rest of the program. Hashes of texts are the same in every process,

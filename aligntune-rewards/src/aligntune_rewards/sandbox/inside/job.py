@@ -34,7 +34,9 @@ def main(payload: int) -> int:
     os.close(payload)
     for name, content in job["files"].items():
         _write(name, bytes.fromhex(content))
-    _fresh_streams()
+    for name, stream in _STREAMS:
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     module = types.ModuleType("__main__")
     module.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = module
@@ -61,8 +63,10 @@ def main(payload: int) -> int:
 
 
 def _all_of(descriptor: int) -> bytes:
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        return file.read()
+    text = b""
+    while more := os.read(descriptor, 1 << 24):
+        text += more
+    return text
 
 
 def _write(name: str, content: bytes) -> None:
@@ -73,13 +77,18 @@ def _write(name: str, content: bytes) -> None:
         file.write(content)
 
 
-def _fresh_streams() -> None:
-    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        stream = io.open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: UP020, SIM115
-        if name == "stderr":
-            stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[attr-defined]
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+def _streams() -> list[tuple[str, io.TextIOWrapper]]:
+    """Of descriptors 0, 1 and 2, whatever they are by then; made once, before there are jobs."""
+    made = []
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        mode = "w" if number else "r"
+        stream = io.open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115, UP020
+        made.append((name, stream))
+    made[2][1].reconfigure(errors="backslashreplace", line_buffering=True)
+    return made
+
+
+_STREAMS = _streams()
 
 
 def _execute(source: str, module: types.ModuleType) -> None:

@@ -36,9 +36,15 @@ NEW_USER = 0x10000000
 NEW_PID = 0x20000000
 _SIGCHLD = 17
 
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 4096, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 1, 2, 4, 32, 4096
+MS_REC, MS_PRIVATE = 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
+
+_NO_CAPABILITIES = (
+    ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0)),
+    ctypes.create_string_buffer(struct.pack("=6I", 0, 0, 0, 0, 0, 0)),
+)
 
 # Landlock's rights to files, by the version that brought the last of them.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
@@ -118,10 +124,8 @@ def forbid_new_privileges() -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability for good; `forbid_new_privileges` must have been called."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
-    data = ctypes.create_string_buffer(struct.pack("=6I", 0, 0, 0, 0, 0, 0))
     prctl(PR_CAP_AMBIENT, 4)
-    syscall(_CAPSET[machine()], header, data)
+    syscall(_CAPSET[machine()], *_NO_CAPABILITIES)
 
 
 def landlock_version() -> int:
