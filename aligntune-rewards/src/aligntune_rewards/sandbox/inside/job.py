@@ -34,7 +34,7 @@ def main(payload: int) -> int:
     os.close(payload)
     for name, content in job["files"].items():
         _write(name, bytes.fromhex(content))
-    for name, stream in _STREAMS:
+    for name, stream in _STREAMS.items():
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     module = types.ModuleType("__main__")
@@ -73,19 +73,21 @@ def _write(name: str, content: bytes) -> None:
     folder = os.path.dirname(name)
     if folder:
         os.makedirs(folder, exist_ok=True)
-    with io.open(name, "wb") as file:  # noqa: UP020
+    with open(name, "wb") as file:
         file.write(content)
 
 
-def _streams() -> list[tuple[str, io.TextIOWrapper]]:
+def _streams() -> dict[str, io.TextIOWrapper]:
     """Of descriptors 0, 1 and 2, whatever they are by then; made once, before there are jobs."""
-    made = []
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        mode = "w" if number else "r"
-        stream = io.open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115, UP020
-        made.append((name, stream))
-    made[2][1].reconfigure(errors="backslashreplace", line_buffering=True)
-    return made
+    errors = open(  # noqa: SIM115 - for as long as the process lives
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False
+    )
+    errors.reconfigure(line_buffering=True)
+    return {
+        "stdin": open(0, encoding="utf-8", closefd=False),
+        "stdout": open(1, "w", encoding="utf-8", closefd=False),
+        "stderr": errors,
+    }
 
 
 _STREAMS = _streams()
