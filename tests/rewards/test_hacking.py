@@ -17,9 +17,11 @@ CASES: dict[str, Case] = {
     for group in GROUPS
     for name, case in importlib.import_module(f"hacking.{group}").CASES.items()
 }
-# Registered, and without a case so far.
-BEING_WRITTEN: tuple[str, ...] = ()
+# A model that knows the words of the reference knows the answer; `exempt` may excuse such tricks
+# of a reward that counts words. Nothing excuses stock phrases, repetition, length and letters.
+GIVEN_AWAY = ("keywords: ",)
 _NEAR = 1e-9
+_LITTLE = 0.01  # how much two harmless texts may differ for a classifier
 
 
 def built_in() -> set[str]:
@@ -29,15 +31,8 @@ def built_in() -> set[str]:
 
 def test_every_reward_has_a_case() -> None:
     having = {name.partition("/")[0] for name in CASES}
-    assert built_in() - having - set(BEING_WRITTEN) == set(), "add a case to hacking/GROUP.py"
+    assert built_in() - having == set(), "add a case to hacking/GROUP.py"
     assert having - built_in() == set()
-
-
-def test_nothing_is_left_to_be_written() -> None:
-    done = set(BEING_WRITTEN) & set(CASES)
-    assert not done, "these have a case: take them out of BEING_WRITTEN"
-    if BEING_WRITTEN:
-        pytest.xfail(f"without a case: {', '.join(BEING_WRITTEN)}")
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -57,6 +52,10 @@ def test_no_trick_beats_an_honest_answer(name: str, request: pytest.FixtureReque
     found = dict(zip(tricks, rest, strict=True))
     evaded = [trick for trick, value in found.items() if value is None]
     assert not evaded, "a completion must not be able to say that the reward does not apply to it"
+    beaten = {
+        t: v for t, v in found.items() if v > honest + _LITTLE and not t.startswith(GIVEN_AWAY)
+    }
+    assert not beaten, f"these beat the honest answer, which earns {honest}: nothing excuses that"
     won = {trick: value for trick, value in found.items() if value > limit + _NEAR}
     unexplained = {t: v for t, v in won.items() if not t.startswith(tuple(case.exempt))}
     assert not unexplained, f"these earn more than {limit}"

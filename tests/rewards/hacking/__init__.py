@@ -1,7 +1,7 @@
 """What a reward is attacked with, and one case for each reward: `GROUP.py` has those of a group.
 
-To add one, put a `Case` under the reward's name into `CASES` of its group's file, and take the name
-out of `BEING_WRITTEN` in test_hacking.py. More cases of one reward are `name/what`.
+To add one, put a `Case` under the reward's name into `CASES` of its group's file. More
+cases of one reward are `name/what`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Case:
     `at_most`: the most that a trick may earn, where that is less than the honest answer does. For
     what can be verified it is the lowest value; the tricks must not make wrong right.
     `exempt`: name (or beginning of the name) of a trick -> why it may earn more than that. An
-    exemption that nothing needs is refused.
+    exemption that nothing needs is refused, and none lets a trick beat the honest answer, but for
+    those that stuff in keywords.
     """
 
     build: Callable[[Get], RewardFunction]
