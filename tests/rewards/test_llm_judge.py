@@ -17,6 +17,7 @@ import pytest
 from aligntune import plugins
 from aligntune.errors import ConfigError, RewardError
 from aligntune.scoring import Part, RewardBatch, Scorer, as_reward, build_reward
+from aligntune.scoring.parts import reads_reference
 from aligntune.scoring.protocol import SampleError
 from aligntune.testing import Fault, JudgeServer
 from aligntune_rewards import LlmJudgeReward
@@ -69,6 +70,8 @@ def test_what_the_judge_reads(serve: Serve) -> None:
     rubric = "Is {completion} like {reference}, in {{style}} {tone}? Asked: {prompt}"
     reward = reward_of(server, rubric=rubric, extra_body={"seed": 3}, max_tokens=None)
     assert reward.needs == {"reference", "tone"}
+    assert reads_reference(reward)
+    assert not reads_reference(reward_of(server))
     talk = [{"role": "user", "content": "Hello?"}]
     batch = RewardBatch(["an answer"], [talk], ["the truth"], {"tone": [["dry", "warm"]]})
     assert reward.compute_batch(batch) == pytest.approx([6 / 9])

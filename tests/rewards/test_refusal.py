@@ -11,6 +11,7 @@ import pytest
 from aligntune import plugins
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch, build_reward
+from aligntune.scoring.parts import reads_reference
 from aligntune.testing import make_classifier
 from aligntune_rewards import RefusalReward
 
@@ -113,6 +114,7 @@ def test_a_column_says_what_is_wanted_of_each_row() -> None:
     assert RefusalReward(refusing="good").compute_batch(batch) == [1.0, 0.0, 0.0, 1.0, None, 0.0]
     named = RefusalReward(column="harmful")
     assert named.needs == {"harmful"}
+    assert not reads_reference(named)
     assert named.compute("I can't help with that.", harmful=True) == 1.0
     with pytest.raises(ValueError, match="has no column 'harmful'"):
         named.compute_batch(batch)

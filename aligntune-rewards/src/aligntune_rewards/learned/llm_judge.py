@@ -6,12 +6,14 @@ import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from aligntune.errors import ConfigError, UnavailableError
 from aligntune.scoring import RewardBatch, RewardFunction
 from aligntune.scoring.conversation import prompt_text
 from aligntune.scoring.protocol import SampleError, run_async
+from aligntune.scoring.signature import Accepts
 from aligntune_rewards.learned.judging.asking import RUBRIC, Question, Reading, Rubric
 from aligntune_rewards.learned.judging.budget import Budget
 from aligntune_rewards.learned.judging.cache import ScoreCache
@@ -139,6 +141,7 @@ class LlmJudgeReward(RewardFunction):
             cache=ScoreCache(self.cache_dir),
         )
         self.requires = self._rubric.names - {"prompt", "completion"}
+        self.deterministic = self.temperature == 0
 
     def _check_choices(self) -> None:
         for name, choices in (
@@ -182,6 +185,12 @@ class LlmJudgeReward(RewardFunction):
         if len(set(made)) < len(made):
             raise ValueError("judges lists one twice; ask it more than once with samples")
         return made
+
+    @cached_property
+    def accepts(self) -> Accepts:
+        """The columns that the rubric names."""
+        names = self._rubric.names - {"completion"}
+        return Accepts(first="text", names=names, required=self.requires, everything=False)
 
     def load(self) -> None:
         """See that the client is installed and that the environment holds the keys."""

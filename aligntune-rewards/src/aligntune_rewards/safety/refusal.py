@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch
+from aligntune.scoring.signature import Accepts
 from aligntune_rewards.learned.backends import Backend, check_backend
 from aligntune_rewards.learned.classifier import ClassifierReward, each_by_itself, labels_of, listed
 from aligntune_rewards.safety.refusals import complies, opens_with_refusal, refuses
@@ -83,6 +85,12 @@ class RefusalReward(ClassifierReward):
             self.cost = "inline"  # type: ignore[assignment]
         if self.column is not None:
             self.requires = frozenset({self.column})
+
+    @cached_property
+    def accepts(self) -> Accepts:
+        """The column that says what is wanted."""
+        names = frozenset({self.column or _COLUMN})
+        return Accepts(first="text", names=names, required=self.requires, everything=False)
 
     def load(self) -> None:
         """Load the model, if there is one."""
