@@ -68,7 +68,15 @@ def command(
 def _bubblewrap(python: list[str], disk_mb: int | None) -> list[str]:
     found = shutil.which("bwrap")
     assert found is not None
-    line = [found, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    # As the first process, the server ends together with bubblewrap, which then collects it.
+    line = [
+        found,
+        "--unshare-all",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+    ]
     line += ["--hostname", "sandbox", "--uid", str(NOBODY), "--gid", str(NOBODY)]
     for name, value in _ENVIRONMENT.items():
         line += ["--setenv", name, value]

@@ -32,6 +32,7 @@ __all__ = ["Ended", "Server", "ServerHungError", "ServerLostError"]
 
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 3.0
+_END_SECONDS = 2.0
 _CHUNK = 1 << 16
 
 
@@ -79,7 +80,7 @@ class Server:
         self._control = ours
         with theirs:
             self._popen = _start(line, environment, theirs)
-        self.stop = weakref.finalize(self, _end, self._popen, ours, self.owner, nested)
+        self.stop = weakref.finalize(self, _end, self._popen, ours, self.owner)
         assert self._popen.stderr is not None
         try:
             ours.settimeout(_START_SECONDS)
@@ -243,15 +244,15 @@ def _sealed(content: bytes) -> Any:
         os.close(descriptor)
 
 
-def _end(popen: subprocess.Popen[bytes], control: socket.socket, owner: int, at_once: bool) -> None:
+def _end(popen: subprocess.Popen[bytes], control: socket.socket, owner: int) -> None:
     """End the server with all that runs in it, and collect its status."""
     control.close()
     if os.getpid() != owner:  # a forked child must leave its parent's server alone
         return
-    if not at_once:
-        # Outside bubblewrap the server itself sweeps up; it does so when the socket closes.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            popen.wait(2.0)
+    # It sweeps up and ends when the socket closes. Killed, bubblewrap would leave its inner half to
+    # whatever adopts orphans here, which in a container may not care for zombies.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        popen.wait(_END_SECONDS)
     popen.kill()
     popen.wait()
 

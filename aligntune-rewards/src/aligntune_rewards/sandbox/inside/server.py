@@ -41,7 +41,7 @@ def serve(settings: dict[str, Any]) -> None:
         around.prepare()
         request, descriptors = packets.receive(control)
         if request is None:
-            return
+            os._exit(0)
         answer = _Job(around, request, control).run(descriptors)
         control.send(json.dumps(answer).encode())
 
