@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -370,6 +372,30 @@ def test_sacrebleu_says_nothing_of_every_sentence(caplog: pytest.LogCaptureFixtu
         BleuReward().compute("one", "one")
         BleuReward(max_order=2).compute("one two .", "one two .")
     assert not caplog.messages
+
+
+def test_without_its_library_the_extra_is_named() -> None:
+    """A process that cannot import what an extra brings."""
+    code = (
+        "import sys\n"
+        "for gone in ('sacrebleu', 'nltk', 'rouge_score', 'sentence_transformers'):\n"
+        "    sys.modules[gone] = None\n"
+        "import aligntune_rewards as rewards\n"
+        "from aligntune.errors import UnavailableError\n"
+        "for name in ('Bleu', 'Chrf', 'Rouge', 'Meteor', 'SemanticSimilarity', 'Relevance'):\n"
+        "    try:\n        getattr(rewards, name + 'Reward')().load()\n"
+        "    except UnavailableError as error:\n        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    extra = 'pip install "aligntune-rewards[{}]"'.format
+    assert done.stdout.splitlines() == [
+        f"reward 'bleu' needs sacrebleu: {extra('reference')}",
+        f"reward 'chrf' needs sacrebleu: {extra('reference')}",
+        f"reward 'rouge' needs rouge_score: {extra('reference')}",
+        f"reward 'meteor' needs nltk: {extra('reference')}",
+        f"reward 'semantic_similarity' needs sentence_transformers: {extra('embeddings')}",
+        f"reward 'relevance' needs sentence_transformers: {extra('embeddings')}",
+    ]
 
 
 def test_words_sentences_and_plain_forms() -> None:

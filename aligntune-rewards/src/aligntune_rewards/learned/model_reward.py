@@ -28,7 +28,7 @@ class ModelReward(RewardFunction):
         device: `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"` or `"cuda:1"`.
         dtype: `"auto"` (as saved), `"float32"`, `"bfloat16"` or `"float16"`.
         revision: branch, tag or commit of a model on the hub; unset, `main`, or of a default model
-            the commit that it was tried with.
+            the one commit that the reward names.
         quantization: keywords of transformers' `BitsAndBytesConfig`; needs a GPU.
         cache_dir: where downloads are kept.
 
@@ -47,7 +47,7 @@ class ModelReward(RewardFunction):
 
     cost = "model"
     kind: ClassVar[Kind] = "classifier"
-    # Default models -> the commit that was tried with them, which holds unless `revision` is set.
+    # Default models -> the commit that is loaded unless `revision` is set.
     pinned: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
