@@ -13,7 +13,8 @@ from typing import get_args
 from aligntune_rewards.sandbox.errors import SandboxError
 from aligntune_rewards.sandbox.launch import Tier
 from aligntune_rewards.sandbox.limits import Limits
-from aligntune_rewards.sandbox.process import Server, ServerHungError, ServerLostError
+from aligntune_rewards.sandbox.process import Server
+from aligntune_rewards.sandbox.running import ServerHungError, ServerLostError
 
 __all__ = ["TIERS", "Found", "find", "probe", "require_linux"]
 

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aligntune_rewards.sandbox.errors import SandboxError
-from aligntune_rewards.sandbox.process import Ended
 from aligntune_rewards.sandbox.results import Checked, Outcome, Result, Returned
+from aligntune_rewards.sandbox.running import Ended
 from aligntune_rewards.sandbox.values import NotPlainError, decode
 
 __all__ = ["pack_files", "read_checked", "read_returned", "result_of"]
