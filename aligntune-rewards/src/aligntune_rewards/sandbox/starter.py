@@ -45,6 +45,11 @@ _starters: dict[int, _Starter] = {}  # one for each process, should this one for
 def start(
     line: list[str], environment: dict[str, str], control: socket.socket
 ) -> subprocess.Popen[bytes]:
+    """Start a process with the socket as its standard input; its complaints can be read.
+
+    Raises:
+        SandboxError: if there is no such program.
+    """
     made = _Starter()
     starter = _starters.setdefault(os.getpid(), made)
     if starter is made:
