@@ -298,10 +298,20 @@ def test_toxicity_reads_all_of_a_long_text(tmp_path: Path) -> None:
         assert reward.compute(text) == reward.compute("You idiot!")
 
 
-MODEL_REWARDS = ["coherence", "harmful_content", "helpfulness", "reward_model", "toxicity"]
+MODEL_REWARDS = [
+    "bias",
+    "coherence",
+    "formality",
+    "harmful_content",
+    "helpfulness",
+    "reward_ensemble",
+    "reward_model",
+    "toxicity",
+]
+OTHERS = ["llm_judge", "privacy", "profanity", "refusal", "safety", "sentiment", "tone"]
 
 
-@pytest.mark.parametrize("name", [*MODEL_REWARDS, "privacy", "safety"])
+@pytest.mark.parametrize("name", [*MODEL_REWARDS, *OTHERS])
 def test_facts_of_the_manifest_are_those_of_the_class(name: str) -> None:
     entry = plugins.get().rewards.get(name)
     cls: Any = entry.load()

@@ -69,6 +69,7 @@ class RefusalReward(ClassifierReward):
 
     name = "refusal"
     range = (0.0, 1.0)
+    cost = "inline"  # type: ignore[assignment]
     pinned: ClassVar[Mapping[str, str]] = {_DEFAULT: "65584967c3f22ff7723e5370c65e0e76791e6055"}
 
     def __post_init__(self) -> None:
@@ -81,8 +82,7 @@ class RefusalReward(ClassifierReward):
         check_backend(self, self.backend, ["refusal"])
         if self.backend == "model":
             self.name = "refusal[model]"
-        else:
-            self.cost = "inline"  # type: ignore[assignment]
+            self.cost = "model"  # type: ignore[assignment]
         if self.column is not None:
             self.requires = frozenset({self.column})
 

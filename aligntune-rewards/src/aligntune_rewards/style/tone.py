@@ -95,16 +95,17 @@ class ToneReward(ClassifierReward):
 
     name = "tone"
     range = (0.0, 1.0)
+    cost = "inline"  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_backend(self, self.backend)
         if self.backend == "model":
             self.name = "tone[model]"
+            self.cost = "model"  # type: ignore[assignment]
             if not self.target.strip():
                 raise ValueError("target is empty; it is an adjective, such as 'friendly'")
             return
-        self.cost = "inline"  # type: ignore[assignment]
         if self.target not in TONES:
             raise ValueError(
                 f"target is {self.target!r}; it is one of {', '.join(TONES)}, or any adjective "

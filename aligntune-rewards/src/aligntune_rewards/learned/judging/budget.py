@@ -76,8 +76,8 @@ class Budget:
                 limit = getattr(self, name)
                 if limit is not None and value >= limit:
                     raise BudgetExceededError(
-                        f"the judge's budget is spent: {name} is {limit:g}, and this process has "
-                        f"used {used}; raise it and resume the run"
+                        f"raise {name} to go on; the judge's budget is spent: {name} is {limit:g}, "
+                        f"and this process has used {used}"
                     )
             used.requests += 1
 
