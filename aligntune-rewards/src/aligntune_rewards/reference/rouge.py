@@ -111,13 +111,9 @@ class _Tokenizer:
         from nltk.stem.porter import PorterStemmer
 
         stem = PorterStemmer().stem
-        found: dict[str, str] = {}
-        return [
-            found.setdefault(word, stem(word))
-            if len(word) > 3 and word not in found
-            else found.get(word, word)
-            for word in words(text)
-        ]
+        found = words(text)
+        stems = {word: stem(word) if len(word) > 3 else word for word in set(found)}
+        return [stems[word] for word in found]
 
 
 def _common(wanted: list[str], said: list[str]) -> int:
