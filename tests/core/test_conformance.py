@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -110,6 +111,11 @@ class Quadratic(Good):
         return float(any(text[:i].count("z") > i for i in range(len(text))))
 
 
+class Backtracks(Good):
+    def compute(self, text: str) -> float:
+        return float(bool(re.search(r"(a+)+b", text)) or len(text) > 12)
+
+
 class GuessesReferences(Referring):
     def compute(self, text: str, reference: str | None = None) -> float:
         return float(text == reference)
@@ -144,6 +150,7 @@ FAULTS = [
     (WantsLatin, "test_unicode", "UnicodeEncodeError"),
     (WantsWords, "test_empty_text", "IndexError"),
     (Quadratic, "test_very_long_text", "takes longer than 2 s on"),
+    (Backtracks, "test_very_long_text", "takes longer than 2 s on 'aaaa"),
     (GuessesReferences, "test_missing_reference", "with reference None it returns 0.0"),
     (StumblesOverNone, "test_missing_reference", "say what is missing"),
     (Slow, "test_speed", "0.05 s are allowed for the cost 'inline'"),

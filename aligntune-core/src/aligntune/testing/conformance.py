@@ -91,7 +91,8 @@ class RewardConformance:
     `tolerance`: how far values may differ between batches (a model's last digits depend on them).
     `speed_limit`: most seconds for one of the rows, by default 0.05 for a reward that declares the
     cost `inline`, 2 for `process` and 10 for `model`; `math.inf` switches the test off.
-    `long_text_seconds`: most seconds for a text of 1 MB; `math.inf` switches the test off.
+    `long_text_seconds`: most seconds of computing for a text of 1 MB; `math.inf` switches the test
+    off.
     `deterministic`: whether the same text must earn the same again; by default what the reward
     declares, and true for a function.
     """
