@@ -163,7 +163,7 @@ def test_conciseness_needs_a_reference_or_a_budget() -> None:
     ("cls", "params", "says"),
     [
         (OverlongPenaltyReward, {}, "max_length"),
-        (OverlongPenaltyReward, {"max_length": 0}, "max_length 0"),
+        (OverlongPenaltyReward, {"max_length": 0}, "max_length is 0"),
         (OverlongPenaltyReward, {"max_length": 5, "slope": 6}, "slope is 6"),
         (OverlongPenaltyReward, {"max_length": 5, "unit": "lines"}, "unit is 'lines'"),
         (CosineLengthReward, {"max_length": 0}, "max_length is 0"),
@@ -171,6 +171,7 @@ def test_conciseness_needs_a_reference_or_a_budget() -> None:
         (CosineLengthReward, {"max_length": 9, "max_value_correct": math.inf}, "must not fall"),
         (CosineLengthReward, {"max_length": 9, "judge": "acuracy"}, "did you mean"),
         (RepetitionPenaltyReward, {"ngram": 0}, "ngram is 0"),
+        (RepetitionPenaltyReward, {"ngram": 2.5}, "whole number"),
         (RepetitionPenaltyReward, {"max_penalty": 1.0}, "max_penalty is 1.0"),
         (RepetitionPenaltyReward, {"unit": "characters"}, "one of words, tokens"),
         (ConcisenessReward, {"budget": 5, "ratio": 2.0}, "both set"),
@@ -217,3 +218,24 @@ def test_hostile_texts_take_no_time(text: str) -> None:
         started = time.perf_counter()
         reward.compute(text)
         assert time.perf_counter() - started < 5.0
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # The examples in the docstring of trl.rewards.think_format_reward.
+        ("<think>\nThis is my reasoning.\n</think>\nThis is my answer.", 1.0),
+        ("<think>\nThis is my reasoning.\nThis is my answer.", 0.0),
+        ("Well. <think>a</think> b", 0.0),
+        ("<think>a<think>b</think> c", 0.0),
+        ("<think>a</think> b </think> c", 0.0),
+        ("<think>a</think>\n", 0.0),
+        ("<think></think>72", 1.0),
+    ],
+)
+def test_structure_of_thinking(text: str, value: float) -> None:
+    from trl.rewards import think_format_reward
+
+    assert StructureReward(require=["think"]).compute(text) == value
+    if value:  # what is right here is right for TRL
+        assert think_format_reward([[{"content": text}]]) == [1.0]

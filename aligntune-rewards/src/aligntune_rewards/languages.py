@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from aligntune_rewards.checks import need
+
 __all__ = ["identifier"]
 
 
@@ -15,8 +17,9 @@ def identifier(among: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> Any:
     `among`: the codes to choose from. `also`: codes that must be known besides.
 
     Raises:
-        ValueError: if it does not know a code.
+        ValueError: if it does not know a code. UnavailableError: if py3langid is not installed.
     """
+    need("py3langid", "text", "naming a language")
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     made = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.checks import whole
 from aligntune_rewards.shape.units import Unit, check_unit, length_in
 from aligntune_rewards.words import plain_form
 
@@ -48,13 +49,12 @@ class ConcisenessReward(RewardFunction):
     ) -> None:
         if budget is not None and ratio is not None:
             raise ValueError("budget and ratio are both set; ratio is of the reference's length")
-        if budget is not None and budget < 1:
-            raise ValueError(f"budget is {budget}; it must be at least 1")
         if ratio is not None and not 0.0 < ratio < float("inf"):
             raise ValueError(f"ratio is {ratio}; it must be a finite number above 0")
         if check_unit(unit) == "tokens" and budget is None:
             raise ValueError("unit is 'tokens', which are not known of a reference; set budget")
         if budget is not None:
+            whole("budget", budget, 1)
             self.requires = frozenset()
         self.budget = budget
         self.ratio = 1.0 if ratio is None else ratio

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aligntune import plugins
 from aligntune.scoring import RewardBatch, RewardFunction, build_reward
 from aligntune.scoring.faults import raw_values
+from aligntune_rewards.checks import whole
 from aligntune_rewards.shape.units import Unit, check_unit, length_in
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ class CosineLengthReward(RewardFunction):
         judge: str = "math_accuracy",
         judge_params: Mapping[str, Any] | None = None,
     ) -> None:
-        if max_length < 1:
-            raise ValueError(f"max_length is {max_length}; it must be at least 1")
+        whole("max_length", max_length, 1)
         self.wrong = (max_value_wrong, min_value_wrong)
         self.correct = (min_value_correct, max_value_correct)
         values = [min_value_wrong, max_value_wrong, min_value_correct, max_value_correct]

@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.checks import whole
 from aligntune_rewards.languages import identifier
 from aligntune_rewards.shape.scripts import script_of, scripts_of
 from aligntune_rewards.words import sentences
@@ -69,10 +70,8 @@ class LanguageReward(RewardFunction):
     ) -> None:
         if isinstance(among, str) or len(among) == 1:
             raise ValueError(f"among is {among!r}; it is a list of two languages or more")
-        if not 1 <= shortest <= piece:
-            raise ValueError(
-                f"piece is {piece} and shortest {shortest}; 1 <= shortest <= piece must hold"
-            )
+        whole("shortest", shortest, 1)
+        whole("piece", piece, shortest)
         if among and language not in (None, "prompt", *among):
             raise ValueError(f"language is {language!r}, which among does not hold: {among!r}")
         self.language = language

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.checks import whole
 from aligntune_rewards.shape.units import Unit, check_unit, length_in
 
 if TYPE_CHECKING:
@@ -42,12 +43,11 @@ class OverlongPenaltyReward(RewardFunction):
     range = (-1.0, 0.0)
 
     def __init__(self, max_length: int, slope: int | None = None, unit: Unit = "tokens") -> None:
+        whole("max_length", max_length, 1)
         slope = max_length // 5 if slope is None else slope
-        if not 0 <= slope <= max_length or max_length < 1:
-            raise ValueError(
-                f"slope is {slope} and max_length {max_length}; 0 <= slope <= max_length and "
-                "1 <= max_length must hold"
-            )
+        whole("slope", slope, 0)
+        if slope > max_length:
+            raise ValueError(f"slope is {slope}, which is more than max_length, {max_length}")
         self.max_length = max_length
         self.slope = slope
         self.unit = check_unit(unit)

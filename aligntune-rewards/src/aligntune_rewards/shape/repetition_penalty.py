@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.checks import whole
 from aligntune_rewards.words import plain_form, words
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class RepetitionPenaltyReward(RewardFunction):
     range = (-1.0, 0.0)
 
     def __init__(self, ngram: int = 3, max_penalty: float = -1.0, unit: Of = "words") -> None:
-        if ngram < 1:
-            raise ValueError(f"ngram is {ngram}; it must be at least 1")
+        whole("ngram", ngram, 1)
         if not float("-inf") < max_penalty < 0.0:
             raise ValueError(f"max_penalty is {max_penalty}; it must be a finite number below 0")
         if unit not in get_args(Of):

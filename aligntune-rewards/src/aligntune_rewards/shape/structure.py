@@ -22,6 +22,7 @@ _LONGEST_PARAGRAPH = 1500
 _THINK_ANSWER = re.compile(
     r"\s*<think>(?:(?!</?think>).)*</think>\s*<answer>.+</answer>\s*", re.DOTALL
 )
+_THINK = re.compile(r"\s*<think>.*</think>\s*\S.*", re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 # Not \s: it would match lines again and again.
 _LIST = re.compile(r"^[ \t]*(?:[-*+]|[0-9]+[.)])\s+\S", re.MULTILINE)
@@ -96,6 +97,7 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "code_block": lambda text: len(_FENCE.findall(text)) >= 2,
     "boxed": lambda text: len(boxed(text)) == 1,
     "json": _json,
+    "think": lambda text: bool(_THINK.fullmatch(text)) and text.count("think>") == 2,
     "think_answer": lambda text: bool(_THINK_ANSWER.fullmatch(text)),
 }
 
@@ -109,7 +111,8 @@ class StructureReward(RewardFunction):
     earns 0.
 
     Further checks for `require`: `list` (two items or more), `headings`, `code_block`, `boxed`
-    (exactly one `\boxed{…}`), `json` (the whole text), and `think_answer`, the format
+    (exactly one `\boxed{…}`), `json` (the whole text), `think` (`<think>…</think>` once, at the
+    beginning, and an answer behind it), and `think_answer`, the format
     `<think>…</think><answer>…</answer>` of DeepSeek-R1 (arXiv 2501.12948).
 
     It sees nothing but form: use it with a small weight beside a reward that judges content.

@@ -10,6 +10,7 @@ from typing import Any
 
 from aligntune.processes import WorkerCrashError, Workers, WorkerTimeoutError
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.checks import need
 
 __all__ = ["JsonSchemaReward"]
 
@@ -47,6 +48,7 @@ class JsonSchemaReward(RewardFunction):
 
     Raises:
         ValueError: if the schema is none; when scoring, if that of the column is none.
+        UnavailableError: if jsonschema is not installed.
     """
 
     name = "json_schema"
@@ -64,6 +66,7 @@ class JsonSchemaReward(RewardFunction):
     ) -> None:
         if not 0.0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}; it must be a finite number of seconds above 0")
+        need("jsonschema", "schema", "reward 'json_schema'")
         self.schema = None if schema is None else _checked(_as_json(schema))
         self.requires = frozenset({"schema"} if schema is None else ())
         self.partial = partial

@@ -8,6 +8,7 @@ from typing import Any
 
 from aligntune.processes import WorkerCrashError, Workers, WorkerTimeoutError
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.checks import whole
 from aligntune_rewards.verifiable.answers import (
     boxed,
     candidates,
@@ -67,8 +68,7 @@ class MathAccuracyReward(RewardFunction):
     def __init__(self, timeout: float = 5.0, precision: int = 6, after: str | None = None) -> None:
         if not 0.0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}; it must be a finite number of seconds above 0")
-        if int(precision) != precision or precision < 0:
-            raise ValueError(f"precision is {precision!r}; it must be a whole number, 0 or more")
+        whole("precision", precision, 0)
         self.timeout = timeout
         self.precision = precision
         self.after = check_after(after)
