@@ -236,6 +236,7 @@ def test_coherence_cuts_the_prompt_first_and_counts(
         ({"dtype": "int8"}, "dtype is 'int8'; it is one of auto, float32"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"max_length": 0}, "max_length is 0; it must be at least 1"),
+        ({"max_length": 17}, r"params\.max_length is 17, and '.*' reads 16 tokens at most"),
         ({"revision": "v2"}, "revision is 'v2', and model a local folder, which has none"),
         ({"inputs": "chat"}, r"has no chat template; set it to pair"),
         ({"inputs": "both"}, "inputs is 'both'; it is one of auto"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch, RewardFunction
 from aligntune_rewards.learned.models import Kind, Loaded, Weights, load
 
@@ -24,7 +25,8 @@ class ModelReward(RewardFunction):
     Args:
         model: a local folder, or the name of a model on the hub.
         batch_size: completions in one forward pass; it does not change the values.
-        max_length: most tokens the model reads at once; unset, as many as it has positions.
+        max_length: most tokens the model reads at once; unset, as many as it has positions, and no
+            more than these.
         device: `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"` or `"cuda:1"`.
         dtype: `"auto"` (as saved), `"float32"`, `"bfloat16"` or `"float16"`.
         revision: branch, tag or commit of a model on the hub; unset, `main`, or of a default model
@@ -81,6 +83,11 @@ class ModelReward(RewardFunction):
         """The model, loaded now if it was not."""
         if self._loaded is None:
             loaded = load(self._weights, self.needed_kind, self.said_by)
+            if self.max_length is not None and self.max_length > loaded.positions:
+                raise ConfigError(
+                    f"{self.said_by}: params.max_length is {self.max_length}, and {self.model!r} "
+                    f"reads {loaded.positions} tokens at most; leave it out, or set it lower"
+                )
             self.check(loaded)
             self._loaded = loaded
         return self._loaded
@@ -93,7 +100,7 @@ class ModelReward(RewardFunction):
     @property
     def longest(self) -> int:
         """The most tokens that are read at once."""
-        return min(self.max_length or self.loaded.positions, self.loaded.positions)
+        return self.max_length or self.loaded.positions
 
     def load(self) -> None:
         """Load the model.
