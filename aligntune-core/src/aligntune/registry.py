@@ -71,6 +71,13 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "fluency",
             "relevance",
             "instruction_following",
+            "privacy",
+            "reward_model",
+            "helpfulness",
+            "toxicity",
+            "coherence",
+            "harmful_content",
+            "safety",
         )
     },
     "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward", "ter")},
