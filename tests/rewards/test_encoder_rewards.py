@@ -184,10 +184,28 @@ def test_pooling_is_what_the_model_says(encoder: str, tmp_path: Path) -> None:
     vectors = [unit(states(f"cat {text}")[0]) for text in (TEXTS[0], RIGHT[0])]
     wanted = float(vectors[0] @ vectors[1])
     assert reward.compute(TEXTS[0], RIGHT[0]) == pytest.approx(wanted, abs=1e-5)
+    told = SemanticSimilarityReward(str(tmp_path / "model"), prefix="dog on ")
+    vectors = [unit(states(f"dog on {text}")[0]) for text in (TEXTS[0], RIGHT[0])]
+    assert told.compute(TEXTS[0], RIGHT[0]) == pytest.approx(
+        float(vectors[0] @ vectors[1]), abs=1e-5
+    )
     theirs = model.encode([TEXTS[0], RIGHT[0]], normalize_embeddings=True)
     assert reward.compute(TEXTS[0], RIGHT[0]) == pytest.approx(
         float(theirs[0] @ theirs[1]), abs=1e-5
     )
+
+
+def test_a_model_that_is_no_transformer_is_refused(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    tokenizer = Tokenizer(WordLevel({"cat": 0, "dog": 1}, unk_token="cat"))
+    static = StaticEmbedding(tokenizer, embedding_dim=2)
+    SentenceTransformer(modules=[static], device="cpu").save(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"is no transformer .*; set params\.model to one that"):
+        SemanticSimilarityReward(str(tmp_path)).load()
 
 
 def test_what_is_too_long_loses_its_beginning_and_is_counted(
@@ -202,10 +220,8 @@ def test_what_is_too_long_loses_its_beginning_and_is_counted(
         with caplog.at_level(logging.WARNING, "aligntune"):
             found = reward.compute("dog dog dog the cat sits", "cat")
         assert found == pytest.approx(reward.compute("the cat sits", "cat"), abs=1e-6)
-        assert caplog.messages == [
-            f"reward {reward.name!r}: 1 of 2 inputs are longer than 5 tokens and lost their"
-            + " beginning"
-        ]
+        said = f"reward {reward.name!r}: 1 of 2 inputs are longer than 5 tokens"
+        assert caplog.messages == [f"{said} and lost their beginning"]
 
 
 @pytest.mark.parametrize("cls", [BertscoreReward, SemanticSimilarityReward])
@@ -215,7 +231,9 @@ def test_copies_and_what_is_missing(cls: Any, encoder: str, language_model: str)
     assert pickle.loads(pickle.dumps(reward)).compute(TEXTS[0], RIGHT[0]) == before
     with pytest.raises(ConfigError, match=r"there is no folder '\./nowhere'; set params\.model"):
         cls("./nowhere").load()
-    with pytest.raises(ConfigError, match=r"'no/such', which cannot be loaded: .*params\.model"):
+    with pytest.raises(
+        ConfigError, match=r"'no/such', which cannot be loaded: .*params\.model.*\[(mod|emb)"
+    ):
         cls("no/such").load()
     entry = plugins.get().rewards.get(cls.name)
     extra = "embeddings" if cls is SemanticSimilarityReward else "models"

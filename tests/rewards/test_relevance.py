@@ -151,6 +151,8 @@ def test_what_is_said_anew() -> None:
         ({"backend": "lexical", "model": "x"}, "model has no effect with backend 'lexical'"),
         ({"backend": "lexical", "batch_size": 2}, "batch_size has no effect with backend 'lex"),
         ({"backend": "lexical", "device": "cpu"}, "device has no effect with backend 'lexical'"),
+        ({"backend": "lexical", "prefix": "a"}, "prefix has no effect with backend 'lexical'"),
+        ({"backend": "cross-encoder", "prefix": "a"}, "prefix has no effect with backend 'cross"),
         ({"model": "./nowhere"}, r"there is no folder '\./nowhere'; set params\.model"),
     ],
 )

@@ -24,6 +24,8 @@ EMBEDDER = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 class EmbedderReward(ModelReward):
     """A reward from the cosine of two texts' vectors."""
 
+    prefix: str | None = None
+
     kind: ClassVar[Kind] = "embedder"
     pinned: ClassVar[Mapping[str, str]] = {EMBEDDER: "86741b4e3f5cb7765a600d3a3d55a0f6a6cb443d"}
 
@@ -43,7 +45,9 @@ class EmbedderReward(ModelReward):
 
         loaded = self.loaded
         model = loaded.model
-        before = model.prompts.get(model.default_prompt_name or "", "")
+        before = self.prefix
+        if before is None:
+            before = model.prompts.get(model.default_prompt_name or "", "")
         rows = encoded(
             RewardBatch([before + text for text in texts]),
             loaded,

@@ -159,9 +159,14 @@ def _embedder(weights: Weights, said_by: str, device: str, more: dict[str, Any])
             )
             _check_keys(info["missing_keys"], weights, "embedder", said_by)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise _cannot_load(weights, said_by, error) from error
+        raise _cannot_load(weights, said_by, error, EMBEDDINGS) from error
     model.eval().requires_grad_(requires_grad=False)
     tokenizer: Any = model.tokenizer
+    if not isinstance(tokenizer, transformers.PreTrainedTokenizerBase):
+        raise ConfigError(
+            f"{said_by}: {weights.model!r} is no transformer (its tokenizer is a "
+            f"{type(tokenizer).__name__}); set params.model to one that is"
+        )
     tokenizer.truncation_side = "left"
     return Loaded(model, tokenizer, int(model.get_max_seq_length() or _DEFAULT_POSITIONS))
 
@@ -209,7 +214,8 @@ def _quantization(weights: Weights, said_by: str, device: str) -> Any:
 def _check_folder(weights: Weights, said_by: str) -> None:
     """Refuse a path that is no folder of a model, which the hub would take for a strange name."""
     path = Path(weights.model).expanduser()
-    if path.exists() and not (path / "config.json").is_file():
+    described = (path / "config.json").is_file() or (path / "modules.json").is_file()
+    if path.exists() and not described:
         if (path / "adapter_config.json").is_file():
             raise ConfigError(
                 f"{said_by}: {weights.model!r} holds an adapter; make one model of it and its base "
@@ -224,13 +230,15 @@ def _check_folder(weights: Weights, said_by: str) -> None:
         )
 
 
-def _cannot_load(weights: Weights, said_by: str, error: Exception) -> ConfigError:
+def _cannot_load(
+    weights: Weights, said_by: str, error: Exception, extra: str = EXTRA
+) -> ConfigError:
     lines = [line for line in str(error).splitlines() if line.strip()]
     said = lines[0].strip() if lines else type(error).__name__
     return ConfigError(
         f"{said_by} needs the model {weights.model!r}, which cannot be loaded: {said} "
         "Set params.model to a local folder, or to the name of a model that can be reached from "
-        f"here (model-based rewards need: {EXTRA})"
+        f"here (model-based rewards need: {extra})"
     )
 
 

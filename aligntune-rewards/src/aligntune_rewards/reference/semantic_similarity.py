@@ -33,6 +33,8 @@ class SemanticSimilarityReward(EmbedderReward):
     Args:
         model: a model of sentence-transformers, or an encoder: a local folder, or the name of a
             model on the hub.
+        prefix: what stands before each text, as some models want it (`"query: "` of E5); unset, the
+            default prompt that the model names, if it does.
 
     The other parameters are those of `aligntune_rewards.learned.model_reward.ModelReward`.
 

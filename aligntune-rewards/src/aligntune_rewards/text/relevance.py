@@ -50,6 +50,8 @@ class RelevanceReward(EmbedderReward):
         backend: `"embedding"`, `"cross-encoder"` or `"lexical"`.
         model: a model for that backend: a local folder, or the name of a model on the hub.
         enough: the nearness that earns 1.
+        prefix: with vectors, what stands before each text, as some models want it (`"query: "` of
+            E5); unset, the default prompt that the model names, if it does.
 
     The other parameters are those of `aligntune_rewards.learned.model_reward.ModelReward`; none of
     them is taken with `backend: lexical`.
@@ -81,8 +83,11 @@ class RelevanceReward(EmbedderReward):
             self._refuse_model_parameters()
             self.name = "relevance[lexical]"
             self.cost = "inline"  # type: ignore[assignment]
-        if self.backend == "cross-encoder" and self.model == EMBEDDER:
-            self.model = CROSS_ENCODER
+        if self.backend == "cross-encoder":
+            if self.prefix is not None:
+                raise ValueError("prefix has no effect with backend 'cross-encoder'")
+            if self.model == EMBEDDER:
+                self.model = CROSS_ENCODER
         super().__post_init__()
 
     def _refuse_model_parameters(self) -> None:
