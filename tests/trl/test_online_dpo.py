@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from aligntune import create_rl_trainer
 from aligntune.config import load_config
 from aligntune.errors import ConfigError, DataError
 from aligntune.plan import make_plan
@@ -42,31 +42,9 @@ def rewarded(reward: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def make(folder: Path, tmp_path: Path) -> Make:
-    """Make the trainer of a run that takes a second; settings replace its own."""
-
-    def with_settings(**settings: Any) -> Any:
-        given: dict[str, Any] = {
-            "model_name": str(folder / "model"),
-            "dataset_name": str(folder / "rows.jsonl"),
-            "algorithm": "online_dpo",
-            "backend": "trl",
-            "output_dir": str(tmp_path / "run"),
-            "rewards": rewarded(mixed),
-            "max_steps": STEPS,
-            "batch_size": 4,
-            "learning_rate": 3e-3,
-            "max_seq_length": 64,
-            "max_completion_length": 4,
-            "temperature": 1.0,
-            "top_p": 1.0,
-            "logging_steps": 1,
-            "precision": "fp32",
-            "loggers": "none",
-        }
-        return create_rl_trainer(**{**given, **settings})
-
-    return with_settings
+def make(short_run: Make) -> Make:
+    own = {"rewards": rewarded(mixed), "temperature": 1.0, "top_p": 1.0}
+    return partial(short_run, "online_dpo", **own)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

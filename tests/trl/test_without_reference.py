@@ -15,7 +15,6 @@ from datasets import Dataset
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM
 
-from aligntune import create_rl_trainer
 from aligntune.config import load_config
 from aligntune.errors import ConfigError, DataError
 from aligntune.plan import make_plan
@@ -50,28 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make(folder: Path, tmp_path: Path) -> Make:
-    """Make the trainer of a run that takes a second; settings replace its own."""
-
-    def with_settings(algorithm: str, **settings: Any) -> Any:
-        given: dict[str, Any] = {
-            "model_name": str(folder / "model"),
-            "dataset_name": str(folder / "rows.jsonl"),
-            "algorithm": algorithm,
-            "backend": "trl",
-            "output_dir": str(tmp_path / "run"),
-            "max_steps": STEPS,
-            "batch_size": 4,
-            "learning_rate": 3e-3,
-            "max_seq_length": 64,
-            "max_completion_length": 4,
-            "logging_steps": 1,
-            "precision": "fp32",
-            "loggers": "none",
-        }
-        return create_rl_trainer(**{**given, **settings})
-
-    return with_settings
+def make(short_run: Make) -> Make:
+    return short_run
 
 
 def read(path: Path) -> Rows:
