@@ -126,7 +126,7 @@ class World:
                 found += [f"left behind in {place}: {name}" for name in names]
         return found
 
-    def fill(self, text: str, *, harmless: bool = False) -> str:
+    def fill(self, text: str, *, job: int = 0, harmless: bool = False) -> str:
         """A program with the addresses of this world; `harmless`: safe outside a sandbox."""
         places = [str(self.folder), "/", "/etc", "/usr/lib", "/var/tmp", "/root", "/home", "/dev"]
         places += ["/proc", str(Path(os.__file__).parent), f"/tmp/..{self.folder}"]
@@ -135,6 +135,7 @@ class World:
             places = places[:1]
         for name, value in {
             "PLACES": places,
+            "JOB": f"-left-{job}",
             "PORT": self.port,
             "TOKEN": self.token,
             "FOLDER": str(self.folder),
@@ -195,7 +196,7 @@ FAMILIES: dict[str, Family] = {
                 made += 1
             except OSError:
                 break
-        if made >= 200: print("ESCAPE", made, "forks")
+        if made >= 64: print("ESCAPE", made, "forks")
         """,
         {"count": (300, 1000, 3000), "sleep": (0.01, 5, 60)},
     ),
@@ -217,7 +218,7 @@ FAMILIES: dict[str, Family] = {
             try: threading.Thread(target=time.sleep, args=(%sleep%,), daemon=True).start()
             except (RuntimeError, MemoryError): break
             made += 1
-        if made >= 200: print("ESCAPE", made, "threads")
+        if made >= 64: print("ESCAPE", made, "threads")
         """,
         {"count": (300, 3000), "sleep": (1, 60)},
     ),
@@ -456,10 +457,10 @@ FAMILIES: dict[str, Family] = {
         libc = ctypes.CDLL(None, use_errno=True)
         for folder in ("/tmp", "/dev/shm", "."):
             try:
-                if os.listdir(folder): print("ESCAPE found", os.listdir(folder))
+                names = [n for n in os.listdir(folder) if n.startswith($TOKEN$ + "-left-")]
+                if set(names) - {$TOKEN$ + $JOB$}: print("ESCAPE found", names)
             except OSError: pass
-        for folder in ("/tmp", "/dev/shm", "."):
-            try: open(f"{folder}/" + $TOKEN$, "w").write("left")
+            try: open(f"{folder}/" + $TOKEN$ + $JOB$, "w").write("left")
             except OSError: pass
         key = 4711
         if libc.shmget(key, 0, 0) >= 0: print("ESCAPE found shared memory")
@@ -560,7 +561,8 @@ def generate(seed: int, world: World) -> tuple[str, bool]:
     choose = random.Random(seed)
     parts = choose.choices(list(FAMILIES.values()), k=choose.choices((1, 2, 3), (6, 3, 1))[0])
     stalls = any(part.stalls for part in parts)
-    text = world.fill("\n".join(_attempted(part.draw(choose)) for part in parts))
+    text = "\n".join(_attempted(part.draw(choose)) for part in parts)
+    text = world.fill(text, job=seed)
     for _ in range(choose.choices((0, 1, 2, 3), (2, 5, 3, 1))[0]):
         text = choose.choice(_WRAPS)(text, choose)
     return text, stalls

@@ -88,12 +88,14 @@ def test_no_attack_leaves_bubblewrap(attack: str, name: str, warm: Sandbox, worl
     assert warm.run("print(1)").stdout == "1\n"
     time.sleep(0.1)  # it makes ready for the next job
     before = processes_below()
-    result = warm.run(program(name, world))
+    # Enough for what would otherwise succeed.
+    limits = None if FAMILIES[name].stalls else Limits(seconds=3.0)
+    result = warm.run(program(name, world), limits=limits)
     time.sleep(0.4 if name == "daemon" else 0.0)
     assert world.evidence(result.stdout + result.stderr) == []
     if name != "crash":  # on a busy machine, anything may run out of its time
         assert result.outcome in ATTACKS[attack][1] | {"timeout"}
-    assert result.seconds < 3.0
+    assert result.seconds < 5.0
     assert processes_below(before) == before, "a process is left, or the server had to be replaced"
     after = warm.run("import os; print(os.listdir('/tmp'), os.listdir('/dev/shm'))")
     assert after.stdout == "[] []\n"
