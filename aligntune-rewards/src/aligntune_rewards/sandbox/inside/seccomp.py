@@ -59,6 +59,7 @@ _CLONE, _CLONE3 = (56, 220), 435
 _SOCKET, _FCNTL, _KILL_CALL, _TGKILL, _PRLIMIT = (
     (41, 198), (72, 25), (62, 129), (234, 131), (302, 261),
 )  # fmt: skip
+_SOCKETPAIR = (53, 199)
 _OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to whom one likes
 _IOCTL = (16, 29)
 _IOCTLS = (0x8901, 0x8902, 0x5412, 0x541C)  # FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX
@@ -138,6 +139,7 @@ def everyone(families: tuple[int, ...]) -> bytes:
     made.refuse_all(_CALLS)
     made.among(_IOCTL, 1, _IOCTLS, allow=False)
     made.among(_SOCKET, 0, families, allow=True, error=_EAFNOSUPPORT)
+    made.among(_SOCKETPAIR, 0, (1,), allow=True, error=_EAFNOSUPPORT)
     return made.text()
 
 

@@ -42,6 +42,8 @@ def serve(settings: dict[str, Any]) -> None:
         request, descriptors = packets.receive(control)
         if request is None:
             os._exit(0)
+        if "stop" in request:  # of a job that has ended by now
+            continue
         answer = _Job(around, request, control).run(descriptors)
         control.send(json.dumps(answer).encode())
 
