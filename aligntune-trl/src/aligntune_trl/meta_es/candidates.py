@@ -155,7 +155,8 @@ def _fitness(candidate: Candidate, outer: Any) -> float:
     check_room(trainer, candidate.most)
     trainer.training = True
     inner.train()
-    scorer: Any = trainer.scorer  # type: ignore[attr-defined]  # every inner algorithm has one
+    scorer = trainer.scorer
+    assert scorer is not None, "every inner algorithm learns from rewards"
     return fitness_of(
         trainer,
         fitness_part(scorer, candidate.fitness, trainer.plan.plugins),

@@ -118,7 +118,8 @@ class MetaESTrainer(RLTrainerBase):
         with library_bars(shown=not self.config.logging.disable_tqdm):
             inner.tokenizer = load_tokenizer(inner.plan, padding_side=inner.padding_side)
             inner.prepare_data()
-        scorer: Any = inner.scorer  # type: ignore[attr-defined]  # every inner algorithm has one
+        scorer = inner.scorer
+        assert scorer is not None, "every inner algorithm learns from rewards"
         part = fitness_part(scorer, self.config.meta_es.fitness, self.plan.plugins)
         assert inner.eval_data is not None, "the plan requires evaluation data"
         Scorer([part], part.reference_column).check(inner.eval_data.rows.column_names)
