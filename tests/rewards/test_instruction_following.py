@@ -66,6 +66,9 @@ BY_HAND: list[tuple[str, dict[str, Any], str, bool]] = [
     ),
     ("startend:quotation", {}, ' "Yes." ', True),
     ("startend:quotation", {}, '"', False),
+    ("detectable_format:title", {}, "<<A title>>", True),
+    ("detectable_format:title", {}, "<< >>", False),
+    ("detectable_format:title", {}, "<<<>>>", False),
     # Different by design.
     ("detectable_format:constrained_response", {}, "My answer is yes. My answer is no.", False),
     ("detectable_format:json_format", {}, '{"a": NaN}', False),

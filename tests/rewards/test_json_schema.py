@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ PERSON = {
     "additionalProperties": False,
 }
 ADA = '{"name": "Ada", "age": 36}'
+
 
 @pytest.fixture(scope="module")
 def person() -> Any:
@@ -137,6 +140,34 @@ def test_schemas_of_rows(person: JsonSchemaReward) -> None:
             reward.compute('"x"', schema=schema)
     with pytest.raises(ValueError, match="cannot be used: RecursionError"):
         reward.compute("1", schema={"$ref": "#"})
+
+
+def test_references_are_not_fetched() -> None:
+    asked = []
+
+    class Schemas(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"type": "integer"}')
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Schemas) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/schema.json"
+        reward = JsonSchemaReward({"$ref": address}, timeout=20.0)
+        with pytest.raises(ValueError, match="cannot be used"):
+            reward.compute("1")
+        reward.close()
+        server.shutdown()
+    assert asked == []
+    within = {"$defs": {"whole": {"type": "integer"}}, "$ref": "#/$defs/whole"}
+    reward = JsonSchemaReward(within, timeout=20.0)
+    assert [reward.compute("1"), reward.compute('"1"')] == [1.0, 0.0]
+    reward.close()
 
 
 def test_a_pattern_that_never_ends_is_stopped() -> None:

@@ -74,6 +74,10 @@ def test_a_text_that_changes_its_language_earns_in_between(german: LanguageRewar
         ("```\nPlants turn light into sugar, and then they grow.\n```", 0.0),
         ("Pfl\u200banzen wan\u00addeln Licht in Zucker um, und Wurzeln liefern Wasser.", 1.0),
         ("😀" * 100, 1.0),
+        (
+            f"{GERMAN.rpartition(' Am')[0]} Certainly!",
+            1.0,
+        ),  # a short rest belongs to what stands before it
     ],
 )
 def test_texts(german: LanguageReward, text: str, value: float) -> None:

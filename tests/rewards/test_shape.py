@@ -190,6 +190,7 @@ def test_structure_sees_repetition_that_hides_itself() -> None:
     check = StructureReward(require=["unrepeated"])
     assert check.compute("Light is life. Light i\u200bs life. L\u0456ght is life.") == 0.0
     assert check.compute("1. Light is life\n2. Light is life\n3. Light is life") == 0.0
+    assert check.compute("1) Light is life\n2) Light is life\n3) Light is life") == 0.0
     assert check.compute("The sum of 3 and 4 is 7.\nThe sum of 3 and 5 is 8.\n" * 2) == 1.0
 
 
