@@ -98,6 +98,15 @@ def test_output_is_cut_at_its_limit_and_kept(sandbox: Sandbox) -> None:
     assert (result.outcome, len(result.stdout)) == ("output", 1000)
 
 
+def test_a_job_that_ends_while_it_writes_too_much_leaves_the_server_alone() -> None:
+    with Sandbox(Limits(output_bytes=1000), workers=1) as made:
+        made.run("")
+        before = children()
+        results = [made.run("import os; os.write(1, b'x' * 1500); os._exit(0)") for _ in range(60)]
+        assert {(r.outcome, len(r.stdout)) for r in results} == {("output", 1000)}
+        assert children() == before
+
+
 def test_memory_of_all_processes_counts(sandbox: Sandbox) -> None:
     source = """
 import os, time
