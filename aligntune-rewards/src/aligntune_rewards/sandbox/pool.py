@@ -40,6 +40,8 @@ class Pool:
                     server.stop()
                     return Ended("timeout", None, limits.seconds, [b"", b"", b""])
                 except ServerLostError:  # it may have ended before this job
+                    if not server.stop.alive:  # somebody has closed the sandbox
+                        break
                     server.stop()
             return Ended("", None, limits.seconds, [b"", b"", b""])
         except BaseException:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import weakref
-from pathlib import Path
 from typing import Any
 
 from aligntune_rewards.sandbox import interpreter, launch
 from aligntune_rewards.sandbox.errors import SandboxError
+from aligntune_rewards.sandbox.inside import processes
 from aligntune_rewards.sandbox.limits import Limits
 from aligntune_rewards.sandbox.running import Ended, Running
 from aligntune_rewards.sandbox.starter import start
@@ -110,22 +109,24 @@ class Server:
 @contextlib.contextmanager
 def _folder(user: int | None) -> Any:
     """A folder of the host for one job, where there is no file system of its own."""
-    path = tempfile.mkdtemp(prefix="aligntune-sandbox-")
+    # A user that is the job's alone cannot enter what is root's alone, as TMPDIR may be.
+    path = tempfile.mkdtemp(prefix="aligntune-sandbox-", dir=None if user is None else launch.TMP)
     if user is not None:
         os.chown(path, user, user)
     try:
         yield path
     finally:
-        for folder, _, _ in os.walk(path):
-            Path(folder).chmod(0o700)  # the job may have closed its own folders
-        shutil.rmtree(path)
+        processes.remove(path)
 
 
 def _end(popen: subprocess.Popen[bytes], control: socket.socket, owner: int) -> None:
     """End the server with all that runs in it, and collect its status."""
-    control.close()
     if os.getpid() != owner:  # a forked child must leave its parent's server alone
+        control.close()
         return
+    with contextlib.suppress(OSError):  # the other end may have gone
+        control.shutdown(socket.SHUT_RDWR)  # a thread may still wait for its answer
+    control.close()
     # It sweeps up and ends when the socket closes. Killed, bubblewrap would leave its inner half to
     # whatever adopts orphans here, which in a container may not care for zombies.
     with contextlib.suppress(subprocess.TimeoutExpired):

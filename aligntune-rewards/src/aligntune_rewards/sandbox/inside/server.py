@@ -31,7 +31,7 @@ def serve(settings: dict[str, Any]) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     around = walls.Nested(settings) if settings["nested"] else walls.Flat(settings)
-    signal.signal(signal.SIGTERM, lambda *_: (around.sweep(), os._exit(0)))
+    signal.signal(signal.SIGTERM, lambda *_: (around.abandon(), os._exit(0)))
     if settings["die"]:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGTERM)
     gc.collect()
@@ -68,6 +68,8 @@ class _Job:
                 os.close(descriptor)
         status = self._watch(child)
         self.around.sweep()
+        if self.reason == "gone":
+            self.around.abandon()
         os.set_blocking(word, False)
         with contextlib.suppress(BlockingIOError):
             status = self._said(os.read(word, 1000), status)

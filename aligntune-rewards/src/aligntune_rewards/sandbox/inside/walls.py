@@ -123,6 +123,9 @@ class Nested:
     def sweep(self) -> None:
         """Nothing to do: everything has ended with the namespaces' first process."""
 
+    def abandon(self) -> None:
+        """Nothing to do: its files were in memory."""
+
 
 def _folder(size: int) -> str:
     return f"size={size},nr_inodes=16384,mode=1777"
@@ -144,6 +147,7 @@ class Flat:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.readable: list[str] | None = settings["readable"]
         self.user: int | None = settings["user"]
+        self.folder = ""
         self.filters: tuple[bytes, ...] = ()
         if settings["filters"] and seccomp.available():
             self.filters = (seccomp.everyone(tuple(settings["families"])), seccomp.job())
@@ -156,6 +160,7 @@ class Flat:
     def start(self, request: dict[str, Any], descriptors: list[int]) -> tuple[int, int]:
         """Fork the job."""
         read, write = os.pipe()
+        self.folder = request["folder"]
         child = os.fork()
         if child == 0:
             try:
@@ -183,6 +188,12 @@ class Flat:
         if self.filters:
             for program in (*self.filters, seccomp.visible(os.getpid())):
                 seccomp.install(program)
+
+    def abandon(self) -> None:
+        """End the job and remove its folder; the one who made it has gone."""
+        self.sweep()
+        if self.folder:
+            processes.remove(self.folder)
 
     def sweep(self) -> None:
         """End whatever the job has left: everything that is a child of this subreaper now."""
