@@ -103,6 +103,7 @@ def test_the_order_counts_if_asked_for() -> None:
     for order, value in (("always", 0.0), ("never", 1.0), ("auto", 0.0)):
         made = SqlExecutionReward(order=order)  # type: ignore[arg-type]
         assert made.compute(backwards, SORTED, SCHEMA) == value
+        assert made.compute(backwards, f"```sql\n{SORTED}\n```", SCHEMA) == value
         made.close()
 
 
@@ -128,6 +129,8 @@ def test_rows_agree_but_for_the_last_digits() -> None:
     assert same([(0.1 + 0.2, "b"), (1, "a")], [(1.0, "a"), (0.3, "b")])
     assert not same([(0.1 + 0.2,)], [(0.3,)], 0.0)
     assert same([(1.0000001,), (1.0000002,)], [(1.0000002,), (1.0000001,)])
+    assert same([(1.001, "b"), (1.002, "a")], [(1.002, "b"), (1.001, "a")], 0.01)
+    assert not same([(1.001, "b"), (1.002, "b")], [(1.002, "b"), (1.001, "a")], 0.01)
     assert same([(1234567,), (1234568.0,)], [(1234568,), (1234567.0,)])
     assert not same([(1,), (1,)], [(1,), (2,)])
     assert not same([(None,)], [(0,)])
@@ -240,6 +243,8 @@ def test_a_batch_with_its_columns(reward: SqlExecutionReward) -> None:
         ({"schema": []}, "schema is an empty list"),
         ({"schema": SCHEMA, "rows": [1]}, "rows is a list; it must map tables"),
         ({"schema": SCHEMA, "rows": {"nowhere": [[1]]}}, "no such table: nowhere"),
+        ({"schema": SCHEMA, "rows": {"city": 5}, "expected": []}, "the rows of 'city' are no list"),
+        ({"schema": SCHEMA, "rows": {"city": [5]}, "expected": []}, "are no list of lists or map"),
         ({"schema": SCHEMA, "expected": 3}, "expected is a int; it must be a list of rows"),
         ({"schema": SCHEMA, "expected": [[{}]]}, "which is no value of SQL"),
         ({"schema": SCHEMA, "reference": "SELECT x FROM city"}, "does not run: error .no such col"),

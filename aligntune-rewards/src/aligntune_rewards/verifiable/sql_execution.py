@@ -44,7 +44,7 @@ class SqlExecutionReward(RewardFunction):
 
     Args:
         order: `auto`, `always` or `never`: whether the order of rows counts.
-        tolerance: the largest relative difference between numbers that are taken as equal.
+        tolerance: the difference between numbers, absolute or relative, that does not count.
         block: which of several blocks counts: `last`, `first`, or `all`, one below the other.
         max_rows: more rows than these are wrong without a look at them.
         timeout: seconds that one query may take.
@@ -105,7 +105,7 @@ class SqlExecutionReward(RewardFunction):
             if reads and not answer["reads"]:
                 return self.fail("guess")
             in_order = self.order == "always" or (
-                self.order == "auto" and reference is not None and ordered(str(reference))
+                self.order == "auto" and reference is not None and ordered(_query(reference))
             )
             found = unpacked(answer["rows"])
             if not same_rows(found, right, in_order=in_order, tolerance=self.tolerance):
@@ -124,7 +124,7 @@ class SqlExecutionReward(RewardFunction):
         key = json.dumps([script, rows, str(reference)], default=str)
         found = self._right.get(key)
         if found is None:
-            query = code_of(str(reference), "last", SQL) or ""
+            query = _query(reference)
             answer = self._run(script, rows, query)
             if "failed" in answer:
                 raise ValueError(
@@ -154,6 +154,10 @@ class SqlExecutionReward(RewardFunction):
         if "wrong" in answer:
             raise ValueError(f"the database cannot be made: {answer['wrong']}")
         return answer
+
+
+def _query(reference: Any) -> str:
+    return code_of(str(reference), "last", SQL) or ""
 
 
 def _scripts(schema: Any) -> list[str]:

@@ -61,12 +61,16 @@ def same_rows(ours: Rows, wanted: Rows, *, in_order: bool, tolerance: float) -> 
     """Whether two results hold the same rows, equally often, in the same order if that matters.
 
     1 and 1.0 are the same, 1 and '1' are not; a NULL is the same as another. `tolerance` is the
-    largest difference of two numbers that are taken as equal, relative to the larger one.
+    difference of two numbers, absolute or relative to the larger one, that does not count.
     """
     if len(ours) != len(wanted):
         return False
     if not in_order:
-        ours, wanted = sorted(ours, key=_key), sorted(wanted, key=_key)
+        # Numbers that may differ say least of where a row belongs, so they sort last.
+        inexact = {
+            i for row in (*ours, *wanted) for i, value in enumerate(row) if type(value) is float
+        }
+        ours, wanted = (sorted(rows, key=lambda row: _key(row, inexact)) for rows in (ours, wanted))
     return all(_same_row(a, b, tolerance) for a, b in zip(ours, wanted, strict=True))
 
 
@@ -84,10 +88,16 @@ def _same(ours: Any, wanted: Any, tolerance: float) -> bool:
     return bool(ours == wanted)
 
 
-def _key(row: tuple[Any, ...]) -> list[tuple[int, Any]]:
+def _key(row: tuple[Any, ...], inexact: set[int]) -> list[tuple[int, Any]]:
+    exact = [value for i, value in enumerate(row) if i not in inexact]
+    rest = [value for i, value in enumerate(row) if i in inexact]
     # Rows whose numbers differ in their last digits alone must come to stand at the same place.
-    near = [(_KINDS[type(value)], _near(value)) for value in row]
-    return near + [(_KINDS[type(value)], 0 if value is None else value) for value in row]
+    near = [(_KINDS[type(value)], _near(value)) for value in rest]
+    return (
+        [(_KINDS[type(v)], 0 if v is None else v) for v in exact]
+        + near
+        + [(_KINDS[type(v)], 0 if v is None else v) for v in rest]
+    )
 
 
 def _near(value: Any) -> Any:

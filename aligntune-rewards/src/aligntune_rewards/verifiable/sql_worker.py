@@ -120,6 +120,8 @@ def _makes(action: int, _: str | None, second: str | None, *__: object) -> int:
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Any) -> None:
     """Fill a table with rows that are lists, or mappings of columns to values."""
+    if not isinstance(rows, list) or not all(isinstance(row, list | dict) for row in rows):
+        raise ValueError(f"the rows of {table!r} are no list of lists or mappings: {rows!r:.80}")
     for row in rows:
         named = isinstance(row, dict)
         columns = f" ({', '.join(map(_quoted, row))})" if named else ""
