@@ -49,6 +49,10 @@ def test_the_formula(reward: CodeQualityReward) -> None:
         ("def f():\n  def g():\n    if x: pass\n    if y: pass\n  if z: pass", 3),
         ("class A:\n  class B:\n    def f(self):\n      if x: pass\n      if y: pass", 3),
         ("if a and b or c: pass", 4),
+        ("class A:\n  if x: pass\n  if y: pass\n  if z: pass", 4),
+        ("def f():\n  class A:\n    def g(self):\n      if x: pass\n      if y: pass", 3),
+        ("def f(x=1 if a else 2 if b else 3): pass", 3),
+        ("@g(1 if a else 2)\nclass A: pass", 2),
     ],
 )
 def test_complexity_is_that_of_the_worst_part(code: str, worst: int) -> None:
@@ -87,6 +91,14 @@ def test_what_does_not_raise_the_value(reward: CodeQualityReward) -> None:
         f"exec({UNCLEAN!r})\neval('1')\n{UNCLEAN}",
     ]
     assert [trick for trick in tricks if reward.compute(trick) > honest] == []  # type: ignore[operator]
+
+
+def test_separators_of_lines_in_a_program_do_no_harm(reward: CodeQualityReward) -> None:
+    before = reward.failures.copy()
+    assert (
+        reward.compute('x = dict(a="\u2028\x85")\nprint(x)') == 5 / 6
+    )  # C408, whose fix quotes it
+    assert reward.failures == before
 
 
 def test_settings_around_it_do_not_count(

@@ -35,8 +35,8 @@ class CodeQualityReward(RewardFunction):
 
     `problems` is the number of findings of ruff (https://docs.astral.sh/ruff), `# noqa` or not;
     `complexity` is McCabe's cyclomatic complexity, by radon (https://radon.readthedocs.io), of the
-    worst function, or of what stands outside of functions. Both are of the program as a whole, not
-    per line: adding code, comments or repetitions to a program never raises its value.
+    worst function or class body, or of what stands outside of these. Both are of the program as a
+    whole, not per line: adding code, comments or repetitions to a program never raises its value.
 
     The code is the last fenced block that is marked as Python or not marked; a completion without a
     fence is code itself. What cannot be parsed, or does nothing, earns 0. Ruff and radon are run

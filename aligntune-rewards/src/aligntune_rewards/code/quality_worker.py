@@ -7,6 +7,7 @@ and the caller's to remove. Answers: `{"found": […]}` with one of these per co
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -21,22 +22,21 @@ __all__ = ["complexity", "main", "measured"]
 
 
 def complexity(code: str) -> int:
-    """McCabe's complexity of the worst function, or of what stands outside of functions."""
+    """McCabe's complexity of the worst function or class body, or of what stands outside of them.
+
+    What is within another function or class counts for itself.
+    """
     from radon.visitors import ComplexityVisitor
 
-    visitor = ComplexityVisitor.from_code(code)
-    found = [visitor.complexity]
-    functions = list(visitor.functions)
-    classes = list(visitor.classes)
-    while classes:
-        each = classes.pop()
-        functions += each.methods
-        classes += each.inner_classes
-    while functions:
-        function = functions.pop()
-        found.append(function.complexity)
-        functions += function.closures
-    return int(max(found))
+    tree = ast.parse(code)
+    scopes = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    found = []
+    for scope in (tree, *(node for node in ast.walk(tree) if isinstance(node, scopes))):
+        visitor = ComplexityVisitor()
+        for child in ast.iter_child_nodes(scope):  # decorators and defaults, too
+            visitor.visit(child)
+        found.append(int(visitor.complexity))
+    return max(found)
 
 
 def measured(codes: list[str], folder: str, select: list[str], line_length: int) -> dict[str, Any]:
@@ -71,7 +71,9 @@ def measured(codes: list[str], folder: str, select: list[str], line_length: int)
         os._exit(1)
     if done.returncode:
         return {"wrong": done.stderr.strip() or f"ruff ended with status {done.returncode}"}
-    problems = Counter(Path(json.loads(line)["filename"]).name for line in done.stdout.splitlines())
+    # `splitlines` would also split at what a line quotes of a program, such as U+2028.
+    lines = done.stdout.removesuffix("\n").split("\n") if done.stdout else []
+    problems = Counter(Path(json.loads(line)["filename"]).name for line in lines)
     for index, each in enumerate(found):
         if "failed" not in each:
             each["problems"] = problems[f"completion_{index}.py"]
