@@ -18,6 +18,7 @@ from aligntune_rewards.reference.codebleu_parts import (
     syntax_match,
     weighted_ngram_match,
 )
+from aligntune_rewards.reference.references import reference_texts
 
 __all__ = ["PARTS", "CodebleuReward"]
 
@@ -57,6 +58,7 @@ class CodebleuReward(RewardFunction):
 
     Raises:
         ValueError: when scoring, if a reference is no Python program.
+        TypeError: when scoring, if a reference is no text.
     """
 
     name = "codebleu"
@@ -77,12 +79,9 @@ class CodebleuReward(RewardFunction):
         self.block = check_which(block)
 
     def compute(self, text: str, reference: Any = None) -> float | None:
-        if reference is None:
+        if not (wanted := reference_texts(reference)):
             return None
-        wanted = reference if isinstance(reference, list | tuple) else [reference]
-        if not wanted:
-            return None
-        programs = [_reference(str(each), self.block) for each in wanted]
+        programs = [_reference(each, self.block) for each in wanted]
         candidate = self._candidate(text)
         if isinstance(candidate, str):
             return self.fail(candidate)
