@@ -102,10 +102,10 @@ def test_the_block_is_chosen() -> None:
 
 
 def test_a_megabyte_is_quick() -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     for text in ("`" * 1_000_000, "```\n" * 250_000, "x = 1\n" * 160_000, " " * 1_000_000):
         CodeSyntaxReward().compute(text)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_what_others_write_warns_nobody() -> None:

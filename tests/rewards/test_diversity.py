@@ -131,10 +131,10 @@ def test_what_copies_the_prompt_is_not_varied() -> None:
 
 def test_a_megabyte_is_read_soon() -> None:
     reward = DiversityReward()
-    begin = time.perf_counter()
+    begin = time.process_time()
     for text in (PROSE * 1400, "a" * 10**6, "e\u0301 " * 330_000, "好" * 10**6):
         assert 0.0 <= (reward.compute(text) or 0) <= 1.0
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize(

@@ -118,11 +118,11 @@ def test_letters_that_are_not_english() -> None:
 def test_long_texts_are_read_soon() -> None:
     reward = ReadabilityReward()
     chosen = random.Random(0)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for text in ("aye. " * 200_000, "a" * 10**6, "." * 10**6, "e\u0301" * 500_000):
         assert 0.0 <= (reward.compute(text) or 0) <= 1.0
     reward.compute(" ".join(chosen.choices(PLAIN.split(), k=150_000)))
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize(
