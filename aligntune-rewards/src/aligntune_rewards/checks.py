@@ -1,12 +1,14 @@
-"""Checks that constructors and `load` share: numbers, and libraries that come with an extra."""
+"""What rewards share: checks of numbers and of libraries, and bounds that let no NaN disappear."""
 
 from __future__ import annotations
 
 import importlib.util
+import math
+from collections.abc import Iterable
 
 from aligntune.errors import UnavailableError
 
-__all__ = ["need", "whole"]
+__all__ = ["highest", "need", "whole", "within"]
 
 
 def need(module: str, extra: str, said_by: str) -> None:
@@ -29,3 +31,13 @@ def whole(name: str, value: object, least: int) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number from {least}")
+
+
+def within(value: float, low: float = 0.0, high: float = 1.0) -> float:
+    """The value, or the bound that it exceeds. NaN stays NaN, which no reward may return."""
+    return value if math.isnan(value) else min(high, max(low, value))
+
+
+def highest(values: Iterable[float]) -> float:
+    """The largest value, of which there must be one; NaN if any is."""
+    return max(values, key=lambda value: math.inf if math.isnan(value) else value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from aligntune.scoring import RewardBatch
+from aligntune_rewards.checks import within
 from aligntune_rewards.learned.inputs import batches, encoded, padded
 from aligntune_rewards.learned.model_reward import ModelReward
 
@@ -36,8 +37,7 @@ class EmbedderReward(ModelReward):
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
         place = {text: index for index, text in enumerate(texts)}
         vectors = self.embedded(texts)
-        found = [float(vectors[place[a]] @ vectors[place[b]]) for a, b in pairs]
-        return [min(1.0, max(-1.0, value)) for value in found]
+        return [within(float(vectors[place[a]] @ vectors[place[b]]), -1.0) for a, b in pairs]
 
     def embedded(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors of texts, shape (texts, size), float64 on the CPU; 0 where there is none."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch
+from aligntune_rewards.checks import highest, within
 from aligntune_rewards.learned.inputs import batches, encoded, padded
 from aligntune_rewards.learned.model_reward import ModelReward
 from aligntune_rewards.reference.references import reference_texts
@@ -106,7 +106,7 @@ class BertscoreReward(ModelReward):
         wanted = [text for each in references for text in each]
         vectors = self.vectors(list(dict.fromkeys([*asked, *wanted])))
         return [
-            max(self._value(vectors[text], vectors[right]) for right in each) if each else None
+            highest(self._value(vectors[text], vectors[right]) for right in each) if each else None
             for text, each in zip(batch.texts, references, strict=True)
         ]
 
@@ -151,8 +151,8 @@ class BertscoreReward(ModelReward):
         value = {
             "precision": precision,
             "recall": recall,
-            "f": 2 * precision * recall / total if min(precision, recall) > 0 else 0.0,
+            "f": 0.0 if min(precision, recall) <= 0 else 2 * precision * recall / total,
         }[self.measure]
         if self.baseline is not None:
             value = (value - self.baseline) / (1.0 - self.baseline)
-        return min(1.0, max(0.0, value if math.isfinite(value) else 0.0))
+        return within(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch
-from aligntune_rewards.checks import whole
+from aligntune_rewards.checks import highest, whole, within
 from aligntune_rewards.learned.classifier import ClassifierReward, labels_of, listed
 from aligntune_rewards.reference.references import reference_texts
 from aligntune_rewards.words import sentences
@@ -95,7 +95,7 @@ class FactualCorrectnessReward(ClassifierReward):
         ]
         said = self.probabilities(list(dict.fromkeys(pairs)))
         return [
-            max(self._value(text, right, cut[text], said) for right in each) if each else None
+            highest(self._value(text, right, cut[text], said) for right in each) if each else None
             for text, each in zip(batch.texts, references, strict=True)
         ]
 
@@ -119,8 +119,8 @@ class FactualCorrectnessReward(ClassifierReward):
     ) -> float:
         if not parts:
             return 0.0
-        against = max(said[right, part][1] for part in parts)
-        return min(1.0, max(0.0, said[text, right][0] * (1.0 - against)))
+        against = highest(said[right, part][1] for part in parts)
+        return within(said[text, right][0] * (1.0 - against))
 
     def _place(self, name: str, loaded: Loaded) -> int:
         """The place of the label for entailment or contradiction."""

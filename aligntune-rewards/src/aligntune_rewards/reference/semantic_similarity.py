@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aligntune.scoring import RewardBatch
+from aligntune_rewards.checks import highest, within
 from aligntune_rewards.learned.embedder import EMBEDDER, EmbedderReward
 from aligntune_rewards.reference.references import reference_texts
 
@@ -63,6 +64,7 @@ class SemanticSimilarityReward(EmbedderReward):
         near = iter(self.cosines(pairs))
         found: list[float | None] = []
         for text, each in zip(batch.texts, references, strict=True):
-            best = max((next(near) for _ in each), default=None)
-            found.append(best if best is None else max(0.0, best) * bool(text.strip()))
+            values = [next(near) for _ in each]
+            best = within(highest(values)) if values else None
+            found.append(best if best is None or text.strip() else 0.0)
         return found

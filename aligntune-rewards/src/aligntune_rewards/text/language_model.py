@@ -43,9 +43,14 @@ class LanguageModelReward(ModelReward):
             )
 
     def expected(self, mean: float | None) -> float:
-        """How expected a text with this mean log-probability is, from 0 to 1; 0 without tokens."""
+        """How expected a text with this mean log-probability is, from 0 to 1; 0 without tokens.
+
+        NaN if that is NaN, as with a model whose numbers overflow.
+        """
         if mean is None:
             return 0.0
+        if math.isnan(mean):
+            return mean
         # Beyond e^700 a number is infinite.
         over = max(0.0, math.exp(min(-mean, 700.0)) - self.enough)
         return 1.0 / (1.0 + over / (self.midpoint - self.enough))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch
+from aligntune_rewards.checks import within
 from aligntune_rewards.learned.classifier import labels_of, listed
 from aligntune_rewards.learned.embedder import EMBEDDER, EmbedderReward
 from aligntune_rewards.learned.inputs import batches, encoded, padded, plain
@@ -125,7 +126,7 @@ class RelevanceReward(EmbedderReward):
         near = dict(zip(pairs, self._nearness(pairs), strict=True))
         return [
             # Nothing can be said of a row whose prompt is empty.
-            None if not p.strip() else min(1.0, max(0.0, near.get((p, r), 0.0)) / self.enough)
+            None if not p.strip() else within(near.get((p, r), 0.0) / self.enough)
             for p, r in zip(prompts, rest, strict=True)
         ]
 
