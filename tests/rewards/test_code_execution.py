@@ -132,6 +132,13 @@ def test_other_columns(reward: CodeExecutionReward) -> None:
     assert reward.compute(ADD, pairs) == 1.0
     solution = "class Solution:\n    def add(self, a, b): return a + b"
     assert reward.compute(solution, pairs) == 1.0
+    boxed = pairs | {"outputs": [[3], [7]]}  # as in APPS
+    assert reward.compute(ADD, boxed) == 1.0
+    assert reward.compute(WRONG, boxed) == 0.0
+    assert reward.compute("def add(a, b): return [a + b]", boxed) == 1.0
+    assert reward.compute("def add(a, b): return [a + b]", pairs) == 0.0
+    with pytest.raises(TypeError, match=r"setup is \['import math'\]; it must be a text of Python"):
+        reward.compute(area, ["assert 3 < area(1) < 4"], ["import math"])  # type: ignore[arg-type]
 
 
 def test_a_share_of_the_tests(share: CodeExecutionReward) -> None:

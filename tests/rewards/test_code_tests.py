@@ -99,7 +99,7 @@ def test_forms() -> None:
         StreamTest("2\n3", "2\n3"),
     ]
     (pair,) = read_tests({"inputs": [[1, 2]], "outputs": [3], "fn_name": "add"}).calls
-    assert (pair.args, pair.expected) == ((1, 2), 3)
+    assert (pair.args, pair.expected, pair.boxed) == ((1, 2), 3, False)
 
 
 CHECK = """
@@ -134,6 +134,10 @@ def test_a_check_that_is_called_is_one_test() -> None:
         ([3], r"tests\[0\] is 3; it must be one of"),
         ([{"args": [1]}], r"tests\[0\] has 'args'; it must be one of"),
         ([{"function": "f", "args": 3, "expected": 1}], "args must be a list"),
+        (
+            [{"function": "f", "args": "x", "expected": 1}],
+            "args or kwargs is a text and no JSON",
+        ),
         ("assert f(", "is no Python"),
         ("x = 1", "has no assert, and no call of a check"),
         ("assert True", "has no assert"),

@@ -41,10 +41,10 @@ class CodeExecutionReward(RewardFunction):
         "assert add(1, 2) == 3"
 
     or such a list as JSON, or one text of Python statements, or `{"inputs": [...], "outputs":
-    [...]}`, with `fn_name` if these are arguments. An assert that compares a call with a value is
-    split in two; any other runs in a process of its own, which the program cannot reach: only calls
-    and plain values go between the two, and every test must report. Builtins and the standard
-    library are the tests' own there.
+    [...]}`, with `fn_name` if these are arguments; then an output may stand in a list of its own,
+    as in APPS. An assert that compares a call with a value is split in two; any other runs in a
+    process of its own, which the program cannot reach: only calls and plain values go between the
+    two, and every test must report. Builtins and the standard library are the tests' own there.
 
     An int and a float are compared by value. What comes from JSON cannot tell a tuple from a list,
     so they are equal there, and a bool equals nothing but itself; an assert compares as Python
@@ -154,6 +154,8 @@ class CodeExecutionReward(RewardFunction):
     def compute(
         self, text: str, tests: Any = None, setup: str | None = None, entry_point: str | None = None
     ) -> float | None:
+        if setup is not None and not isinstance(setup, str):
+            raise TypeError(f"setup is {setup!r:.80}; it must be a text of Python statements")
         found = None if tests is None else read_tests(tests, entry_point)
         if not found:
             return None
@@ -203,7 +205,10 @@ class CodeExecutionReward(RewardFunction):
         passed = 0
         for returned, test in zip(done.returned, tests.calls, strict=True):
             rule = Rule(exact=self.exact_types, python=test.python, tolerance=self.tolerance)
-            passed += returned.status == "value" and agree(returned.value, test.expected, rule)
+            wanted = [test.expected, *(test.expected if test.boxed else ())]
+            passed += returned.status == "value" and any(
+                agree(returned.value, each, rule) for each in wanted
+            )
         return passed, done.program.seconds
 
     def _statements(self, source: str, tests: Tests, left: float) -> tuple[int, float]:

@@ -11,7 +11,7 @@ import builtins
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = ["CallTest", "StreamTest", "Tests", "read_tests"]
@@ -36,6 +36,7 @@ class CallTest:
     """A function of the program, what it is called with, and what it should return.
 
     `python`: the test was written as Python, so a tuple can be told from a list.
+    `boxed`: what is expected may be the only item of `expected`, as it often is in APPS.
     """
 
     function: str
@@ -43,6 +44,7 @@ class CallTest:
     kwargs: Mapping[str, Any]
     expected: Any
     python: bool = False
+    boxed: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def read_tests(given: Any, entry_point: str | None = None) -> Tests:
     """
     if isinstance(given, str):
         given = _parsed(given)
-    if isinstance(given, Mapping) and "inputs" in given:
+    paired = isinstance(given, Mapping) and "inputs" in given
+    if paired:
         given = list(_pairs(given))
     elif isinstance(given, Mapping | str):
         given = [given]
@@ -93,6 +96,11 @@ def read_tests(given: Any, entry_point: str | None = None) -> Tests:
             _add(found, test, f"tests[{index}]")
         else:
             raise TypeError(f"tests[{index}] is {test!r:.80}; it must be one of {_FORMS}")
+    if paired:
+        found.calls = [
+            replace(call, boxed=isinstance(call.expected, list) and len(call.expected) == 1)
+            for call in found.calls
+        ]
     if texts:
         _Reader(found, entry_point).read("\n".join(texts))
     return found
@@ -112,7 +120,10 @@ def _add(found: Tests, test: Mapping[str, Any], place: str) -> None:
     # A data set fills in None for the keys that another row has.
     known = {key: value for key, value in test.items() if value is not None}
     if "function" in known and "expected" in test:
-        args, kwargs = _json(known.get("args", ())), _json(known.get("kwargs", {}))
+        try:
+            args, kwargs = _json(known.get("args", ())), _json(known.get("kwargs", {}))
+        except ValueError as error:
+            raise ValueError(f"{place}: args or kwargs is a text and no JSON ({error})") from None
         if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
             raise ValueError(f"{place}: args must be a list, and kwargs a mapping")
         call = CallTest(str(known["function"]), tuple(args), dict(kwargs), test["expected"])
