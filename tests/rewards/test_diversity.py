@@ -144,6 +144,7 @@ def test_a_megabyte_is_read_soon() -> None:
         ({"n": 3, "window": 3}, "window is 3; it must be a whole number from 4"),
         ({"min_words": -1}, "min_words is -1; it must be a whole number from 0"),
         ({"enough": 0}, "enough is 0; it must lie above 0 and not above 1"),
+        ({"enough": "0.8"}, r"enough is '0\.8'; it must be a number"),
         ({"enough": 1.5}, r"enough is 1\.5; it must lie above 0"),
     ],
 )

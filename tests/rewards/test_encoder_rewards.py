@@ -247,7 +247,8 @@ def test_copies_and_what_is_missing(cls: Any, encoder: str, language_model: str)
 @pytest.mark.parametrize(
     ("name", "params", "says"),
     [
-        ("bertscore", {"layer": -1}, r"layer is -1; it must be 0 \(the embeddings\) or more"),
+        ("bertscore", {"layer": -1}, "layer is -1; it must be a whole number from 0"),
+        ("bertscore", {"baseline": "0.3"}, r"baseline is '0\.3'; it must be a number"),
         ("bertscore", {"measure": "f1"}, "measure is 'f1'; it is one of f, precision, recall"),
         ("bertscore", {"baseline": 1.0}, r"baseline is 1\.0; it must lie between -1 and 1"),
         ("semantic_similarity", {"batch_size": 0}, "batch_size is 0; it must be at least 1"),

@@ -134,6 +134,7 @@ def test_what_is_refused_and_what_is_pinned(name: str) -> None:
     for params, says in (
         ({"midpoint": 0.0}, r"midpoint is 0\.0; it must be a finite number above 0"),
         ({"midpoint": 5.0, "enough": 5.0}, "enough must be at least 0 and below midpoint"),
+        ({"midpoint": "20"}, "midpoint is '20'; it must be a number"),
         ({"enough": -1.0}, "enough must be at least 0"),
         ({"model": "./nowhere"}, r"there is no folder './nowhere'; set params\.model"),
     ):

@@ -131,6 +131,7 @@ def test_long_texts_are_read_soon() -> None:
         ({"formula": "fog"}, "formula is 'fog'; it is one of grade, ease"),
         ({"target": float("nan")}, "target is nan; it must be a finite number"),
         ({"tolerance": -1}, "tolerance is -1; it must be a finite number, 0 or more"),
+        ({"target": "8"}, "target is '8'; it must be a number"),
         ({"width": 0}, "width is 0; it must be a finite number above 0"),
         ({"min_words": -1}, "min_words is -1; it must be a whole number from 0"),
     ],

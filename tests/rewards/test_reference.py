@@ -358,6 +358,11 @@ def test_facts_and_extra(cls: Any) -> None:
         ("meteor", {"alpha": 2}, "alpha is 2; it must lie between 0 and 1"),
         ("meteor", {"gamma": -1}, "gamma is -1; it must lie between 0 and 1"),
         ("meteor", {"beta": -1}, "beta is -1; it must be a finite number, 0 or more"),
+        ("meteor", {"alpha": "0.9"}, r"alpha is '0\.9'; it must be a number"),
+        ("meteor", {"synonyms": "no"}, "synonyms is 'no'; it must be true or false"),
+        ("bleu", {"lowercase": "false"}, "lowercase is 'false'; it must be true or false"),
+        ("chrf", {"whitespace": 0}, "whitespace is 0; it must be true or false"),
+        ("rouge", {"stemmer": "false"}, "stemmer is 'false'; it must be true or false"),
     ],
 )
 def test_what_is_refused(name: str, params: dict[str, Any], says: str) -> None:

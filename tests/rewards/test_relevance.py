@@ -147,6 +147,7 @@ def test_what_is_said_anew() -> None:
             {"backend": "words"},
             "backend is 'words'; it is one of embedding, cross-encoder",
         ),
+        ({"enough": True}, "enough is True; it must be a number"),
         ({"enough": 0.0}, r"enough is 0\.0; it must lie above 0 and not above 1"),
         ({"backend": "lexical", "model": "x"}, "model has no effect with backend 'lexical'"),
         ({"backend": "lexical", "batch_size": 2}, "batch_size has no effect with backend 'lex"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from aligntune.errors import UnavailableError
 
-__all__ = ["highest", "need", "whole", "within"]
+__all__ = ["highest", "need", "number", "whole", "within"]
 
 
 def need(module: str, extra: str, said_by: str) -> None:
@@ -31,6 +31,16 @@ def whole(name: str, value: object, least: int) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number from {least}")
+
+
+def number(name: str, value: object) -> None:
+    """Check that a parameter is a number, of any size.
+
+    Raises:
+        ValueError: naming the parameter, if it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} is {value!r}; it must be a number")  # noqa: TRY004
 
 
 def within(value: float, low: float = 0.0, high: float = 1.0) -> float:

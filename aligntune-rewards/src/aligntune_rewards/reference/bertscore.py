@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch
-from aligntune_rewards.checks import highest, within
+from aligntune_rewards.checks import highest, number, whole, within
 from aligntune_rewards.learned.inputs import batches, encoded, padded
 from aligntune_rewards.learned.model_reward import ModelReward
 from aligntune_rewards.reference.references import reference_texts
@@ -75,8 +75,10 @@ class BertscoreReward(ModelReward):
             raise ValueError(
                 f"measure is {self.measure!r}; it is one of {', '.join(get_args(Measure))}"
             )
-        if self.layer is not None and self.layer < 0:
-            raise ValueError(f"layer is {self.layer}; it must be 0 (the embeddings) or more")
+        if self.layer is not None:
+            whole("layer", self.layer, 0)
+        if self.baseline is not None:
+            number("baseline", self.baseline)
         if self.baseline is not None and not -1.0 < self.baseline < 1.0:
             raise ValueError(f"baseline is {self.baseline}; it must lie between -1 and 1")
         if self.layer is None:

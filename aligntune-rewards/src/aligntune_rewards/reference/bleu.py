@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from aligntune.scoring import RewardFunction
-from aligntune_rewards.checks import need, whole
+from aligntune_rewards.checks import need, number, whole
+from aligntune_rewards.code.checked import flag
 from aligntune_rewards.reference.references import reference_texts
 
 __all__ = ["BleuReward", "Smoothing", "Tokenizer"]
@@ -70,6 +71,7 @@ class BleuReward(RewardFunction):
                 raise ValueError(f"{name} is {value!r}; it is one of {', '.join(allowed)}")
         whole("max_order", max_order, 1)
         if smoothing_value is not None:
+            number("smoothing_value", smoothing_value)
             if smoothing not in ("floor", "add-k"):
                 raise ValueError(
                     f"smoothing_value has no effect with smoothing {smoothing!r}; it is of "
@@ -78,7 +80,7 @@ class BleuReward(RewardFunction):
             if not 0 < smoothing_value < float("inf"):
                 raise ValueError(f"smoothing_value is {smoothing_value}; it must be above 0")
         self.tokenizer = tokenizer
-        self.lowercase = lowercase
+        self.lowercase = flag(lowercase, "lowercase")
         self.max_order = max_order
         self.smoothing = smoothing
         self.smoothing_value = smoothing_value

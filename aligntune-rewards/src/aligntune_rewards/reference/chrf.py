@@ -8,6 +8,7 @@ from typing import Any
 
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.checks import need, whole
+from aligntune_rewards.code.checked import flag
 from aligntune_rewards.reference.references import reference_texts
 
 __all__ = ["ChrfReward"]
@@ -66,9 +67,9 @@ class ChrfReward(RewardFunction):
         self.char_order = char_order
         self.word_order = word_order
         self.beta = beta
-        self.lowercase = lowercase
-        self.whitespace = whitespace
-        self.eps_smoothing = eps_smoothing
+        self.lowercase = flag(lowercase, "lowercase")
+        self.whitespace = flag(whitespace, "whitespace")
+        self.eps_smoothing = flag(eps_smoothing, "eps_smoothing")
 
     @cached_property
     def metric(self) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 from aligntune.errors import UnavailableError
 from aligntune.scoring import RewardFunction
-from aligntune_rewards.checks import need
+from aligntune_rewards.checks import need, number
+from aligntune_rewards.code.checked import flag
 from aligntune_rewards.reference.references import reference_texts
 from aligntune_rewards.words import words
 
@@ -45,6 +46,8 @@ class MeteorReward(RewardFunction):
     def __init__(
         self, alpha: float = 0.9, beta: float = 3.0, gamma: float = 0.5, synonyms: bool = False
     ) -> None:
+        for name, value in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
+            number(name, value)
         for name, value in (("alpha", alpha), ("gamma", gamma)):
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} is {value}; it must lie between 0 and 1")
@@ -53,7 +56,7 @@ class MeteorReward(RewardFunction):
         self.alpha = alpha
         self.beta = beta
         self.gamma = gamma
-        self.synonyms = synonyms
+        self.synonyms = flag(synonyms, "synonyms")
 
     @cached_property
     def wordnet(self) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.checks import need
+from aligntune_rewards.code.checked import flag
 from aligntune_rewards.reference.references import reference_texts
 from aligntune_rewards.words import sentences, words
 
@@ -54,7 +55,7 @@ class RougeReward(RewardFunction):
             raise ValueError(f"measure is {measure!r}; it is one of {', '.join(get_args(Measure))}")
         self.variant = variant
         self.measure = measure
-        self.stemmer = stemmer
+        self.stemmer = flag(stemmer, "stemmer")
 
     @cached_property
     def scorer(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aligntune.scoring import RewardFunction
-from aligntune_rewards.checks import whole
+from aligntune_rewards.checks import number, whole
 from aligntune_rewards.text.variety import ENOUGH, FAR, WINDOW, distinct, new_share, units
 
 __all__ = ["DiversityReward"]
@@ -43,6 +43,7 @@ class DiversityReward(RewardFunction):
         whole("n", n, 1)
         whole("window", window, n + 1)
         whole("min_words", min_words, 0)
+        number("enough", enough)
         if not 0.0 < enough <= 1.0:
             raise ValueError(f"enough is {enough}; it must lie above 0 and not above 1")
         self.n = n

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aligntune_rewards.checks import number
 from aligntune_rewards.learned.inputs import batches, padded
 from aligntune_rewards.learned.model_reward import ModelReward
 
@@ -34,6 +35,8 @@ class LanguageModelReward(ModelReward):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("midpoint", "enough"):
+            number(name, getattr(self, name))
         if not 0.0 < self.midpoint < math.inf:
             raise ValueError(f"midpoint is {self.midpoint}; it must be a finite number above 0")
         if not 0.0 <= self.enough < self.midpoint:

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Literal, get_args
 
 from aligntune.scoring import RewardFunction
-from aligntune_rewards.checks import whole
+from aligntune_rewards.checks import number, whole
 from aligntune_rewards.text.syllables import syllables
 from aligntune_rewards.words import sentences, without
 
@@ -71,6 +71,8 @@ class ReadabilityReward(RewardFunction):
         self.width = usual[2] if width is None else width
         self.min_words = min_words
         whole("min_words", min_words, 0)
+        for name in ("target", "tolerance", "width"):
+            number(name, getattr(self, name))
         if not abs(self.target) < float("inf"):
             raise ValueError(f"target is {target}; it must be a finite number")
         if not 0.0 <= self.tolerance < float("inf"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch
-from aligntune_rewards.checks import within
+from aligntune_rewards.checks import number, within
 from aligntune_rewards.learned.classifier import labels_of, listed
 from aligntune_rewards.learned.embedder import EMBEDDER, EmbedderReward
 from aligntune_rewards.learned.inputs import batches, encoded, padded, plain
@@ -78,6 +78,7 @@ class RelevanceReward(EmbedderReward):
             raise ValueError(
                 f"backend is {self.backend!r}; it is one of {', '.join(get_args(Backend))}"
             )
+        number("enough", self.enough)
         if not 0.0 < self.enough <= 1.0:
             raise ValueError(f"enough is {self.enough}; it must lie above 0 and not above 1")
         if self.backend == "lexical":
