@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aligntune.errors import ConfigError, DataError, PluginError, RewardError
 from aligntune.scoring import Part, RewardBatch, RewardFunction, Scorer, as_reward
 from aligntune.scoring.protocol import SampleError, run_async
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BATCH = RewardBatch(
     texts=["one", "three", ""],
@@ -214,6 +214,87 @@ def test_an_async_function_that_raises_names_the_sample() -> None:
         values(reward)
     assert caught.value.index == 1
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_what_belongs_to_an_event_loop_serves_every_batch() -> None:
+    one_at_a_time = asyncio.Semaphore(1)
+
+    async def reward(text: str) -> float:
+        async with one_at_a_time:
+            await asyncio.sleep(0)
+        return 1.0
+
+    made = as_reward(reward)
+    assert [made.compute_batch(BATCH) for _ in range(3)] == [[1.0, 1.0, 1.0]] * 3
+
+
+def test_an_asynchronous_reward_may_use_another_which_uses_another() -> None:
+    class Outer(RewardFunction):
+        def __init__(self, inner: Any) -> None:
+            self.inner = as_reward(inner)
+
+        async def acompute_batch(self, batch: RewardBatch) -> Any:
+            return self.inner.compute_batch(batch)
+
+    async def reward(text: str) -> float:
+        return 1.0
+
+    assert values(Outer(Outer(reward))) == [1.0, 1.0, 1.0]
+
+
+def test_an_asynchronous_reward_that_is_cancelled_or_exits_ends_no_loop() -> None:
+    async def cancelled(text: str) -> float:
+        raise asyncio.CancelledError
+
+    async def exits(text: str) -> float:
+        sys.exit(3)
+
+    async def reward(text: str) -> float:
+        return 1.0
+
+    with pytest.raises(RewardError, match="reward 'cancelled' raised CancelledError"):
+        Scorer([Part("cancelled", as_reward(cancelled))])(["p"], ["x"])
+    with pytest.raises(SystemExit):
+        values(exits)
+    assert values(reward) == [1.0, 1.0, 1.0]
+
+
+def test_compute_may_be_asynchronous() -> None:
+    class Reward(RewardFunction):
+        async def compute(self, text: str, level: int) -> float:  # type: ignore[override]
+            if level > 3:
+                raise KeyError("x")
+            return float(level)
+
+    assert values(Reward) == [1.0, 2.0, 3.0]
+    assert as_reward(Reward).needs == {"level"}
+    with pytest.raises(SampleError) as caught:
+        values(Reward, RewardBatch(["a", "b"], columns={"level": [1, 4]}))
+    assert caught.value.index == 1
+
+
+def test_data_classes_are_rewards() -> None:
+    @dataclass(frozen=True)
+    class Reward(RewardFunction):
+        factor: float = 2.0
+
+        def compute(self, text: str) -> float:
+            return self.factor * len(text)
+
+    assert values(Reward, factor=3.0) == [9.0, 15.0, 0.0]
+    assert Reward()(prompts=["p"], completions=["x"]) == [2.0]
+
+
+def test_a_constructor_that_raises_is_named() -> None:
+    class Reads:
+        def __init__(self) -> None:
+            Path("/no/such/words.txt").read_text()
+
+        def compute(self, text: str) -> float:
+            return 1.0
+
+    with pytest.raises(PluginError, match="reward 'Reads' cannot be made: FileNotFoundError: "):
+        as_reward(Reads)
 
 
 @pytest.fixture

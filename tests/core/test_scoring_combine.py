@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aligntune.errors import ConfigError, DataError, RewardError
+from aligntune.errors import ConfigError, DataError, PluginError, RewardError
 from aligntune.scoring import Part, RewardBatch, RewardFunction, Scorer, as_reward
 
 if TYPE_CHECKING:
@@ -352,3 +352,33 @@ def test_a_scorer_can_be_pickled() -> None:
     scorer = Scorer([Part("n", as_reward(len), 2.0), Part("same", as_reward(same))])
     scorer(["p"], ["ab"], answer=["ab"])
     assert pickle.loads(pickle.dumps(scorer))(["p"], ["abc"], answer=["abc"]) == [7.0]
+
+
+def test_totals_that_32_bits_do_not_hold_are_refused() -> None:
+    with pytest.raises(RewardError, match=r"the weighted sum is 1e\+39 for sample 1 of 2"):
+        Scorer([part("a", [1.0, 1e38], 10.0)]).score(batch(2))
+
+
+def test_values_too_far_apart_to_be_normalized_are_an_error_with_a_name() -> None:
+    scorer = Scorer([part("a", [1e200, 0.0], normalize=True)])
+    with pytest.raises(RewardError, match=r"reward 'a': values around 5e\+199 are too far apart"):
+        scorer.score(batch(2))
+
+
+def test_columns_of_data_sets_and_arrays_are_columns() -> None:
+    np = pytest.importorskip("numpy")
+    datasets = pytest.importorskip("datasets")
+    answers = ["a", "b"]
+    scorer = Scorer([Part("same", as_reward(same))])
+    for column in (np.array(answers), datasets.Dataset.from_dict({"answer": answers})["answer"]):
+        assert scorer(["p", "q"], ["a", "c"], answer=column) == [1.0, 0.0]
+
+
+def test_weights_that_cannot_be_loaded_name_the_reward() -> None:
+    class Loads(Fixed):
+        def load(self) -> None:
+            raise FileNotFoundError("words.txt")
+
+    scorer = Scorer([Part("mine", Loads([1.0]))])
+    with pytest.raises(PluginError, match="reward 'mine' cannot load what it scores with: File"):
+        scorer.load()

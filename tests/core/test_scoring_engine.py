@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from aligntune import plugins as installed
 from aligntune.config import RewardConfig
 from aligntune.errors import ConfigError, RewardError
 from aligntune.plugins import Plugins
-from aligntune.processes import Worker, Workers, WorkerTimeoutError, cores
+from aligntune.processes import Worker, WorkerCrashError, Workers, WorkerTimeoutError, cores
 from aligntune.scoring import (
     Failed,
     Part,
@@ -34,7 +36,7 @@ from aligntune.scoring import (
     build_scorer,
 )
 from aligntune.scoring.cache import VALUES
-from aligntune.scoring.engine import close_processes, computed
+from aligntune.scoring.engine import _found, close_processes, computed
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +138,124 @@ def test_what_takes_too_long_is_killed_and_earns_the_lowest_value(slow: Slow, te
     assert running("sleep 54321") == []
 
 
+class Leaves(RewardFunction):
+    """Leaves a process of another session behind, which holds its pipes."""
+
+    cost = "process"
+    range = (0.0, 1.0)
+    timeout = 2.0
+
+    def compute(self, text: str, left: str) -> float:
+        pid = os.fork()
+        if pid:
+            Path(left).write_text(str(pid))
+        else:
+            os.setsid()
+        time.sleep(120)
+        return 1.0
+
+
+def test_what_is_left_in_another_session_holds_nothing_up(tmp_path: Path) -> None:
+    reward, left = Leaves(), tmp_path / "left"
+    assert computed(reward, RewardBatch(["x"], columns={"left": [str(left)]})) == [0.0]
+    os.kill(int(left.read_text()), signal.SIGKILL)  # it is still there
+    close_processes(reward)
+
+
+def test_a_process_that_closes_its_pipes_is_no_process(tmp_path: Path) -> None:
+    program = tmp_path / "closes.py"
+    program.write_text(
+        "import json, os, sys, time\n"
+        "print(json.dumps({'ready': True}), flush=True)\n"
+        "sys.stdin.readline()\n"
+        "os.closerange(0, 2)\n"
+        "time.sleep(120)\n"
+    )
+    worker = Worker(program)
+    with pytest.raises(WorkerCrashError, match="it closed its pipes"):
+        worker.call({}, 60.0)
+    assert worker.pid is None
+
+
+ORPHAN = """
+import os, re
+from aligntune.scoring import RewardBatch, RewardFunction
+from aligntune.scoring.engine import computed
+
+class Holds(RewardFunction):
+    cost = "process"
+    range = (0.0, 1.0)
+    timeout = 3.0
+    def compute(self, text):
+        print(os.getpid(), file=open("pid", "w"), flush=True)
+        return float(re.match("(a+)+$", text) is not None)
+
+computed(Holds(), RewardBatch(["a" * 64 + "b"]))
+"""
+
+
+def test_a_process_that_holds_its_lock_ends_though_its_parent_was_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN], cwd=tmp_path)
+    pid = tmp_path / "pid"
+    while not (pid.exists() and pid.read_text()):
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    for _ in range(1200):
+        if not lives(int(pid.read_text())):
+            return
+        time.sleep(0.1)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    pytest.fail("it went on without its parent")
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+def test_when_the_caller_is_interrupted_nothing_goes_on(tmp_path: Path, beside: bool) -> None:
+    slow = Hangs(str(tmp_path / "marks"))
+
+    def when_it_has_begun() -> None:
+        while not Path(slow.marks).exists():
+            time.sleep(0.01)
+
+    def interrupted(completions: list[str]) -> list[float]:
+        when_it_has_begun()
+        raise KeyboardInterrupt
+
+    def interrupt() -> None:
+        when_it_has_begun()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    if not beside:
+        threading.Thread(target=interrupt).start()
+    parts = [Part("slow", slow), *([Part("i", as_reward(interrupted))] if beside else [])]
+    texts = [str(index) for index in range(40)]
+    with pytest.raises(KeyboardInterrupt):
+        Scorer(parts)(["p"] * 40, texts)
+    for thread in threading.enumerate():
+        if thread.name.startswith(("aligntune-rewards", "reward-")):
+            thread.join()
+    assert len(Path(slow.marks).read_text().splitlines()) < 40
+    assert slow.failures == {}
+
+
+class Hangs(Slow):
+    timeout = 300.0
+
+    def compute(self, text: str) -> float | None:
+        with Path(self.marks).open("a") as file:
+            file.write(f"{text}\n")
+        time.sleep(300)
+        return 1.0
+
+
 def test_a_process_that_dies_is_the_completions_fault(slow: Slow) -> None:
     assert computed(slow, RewardBatch(["crash", "ab", "fail"])) == [-1.0, 0.2, -1.0]
     assert slow.failures == {"crash": 1, "unparseable": 1}
@@ -225,6 +345,74 @@ def test_another_version_is_another_value() -> None:
     assert Scaled.calls == 2
 
 
+class Factor(RewardFunction):
+    cost = "process"
+    range = (0.0, math.inf)
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def compute(self, text: str) -> float:
+        return self.factor * len(text)
+
+
+def test_a_changed_parameter_reaches_the_processes() -> None:
+    reward = Factor(1.0)
+    assert computed(reward, RewardBatch(["a"])) == [1.0]
+    reward.factor = 3.0
+    assert computed(reward, RewardBatch(["a", "bb"])) == [3.0, 6.0]
+    close_processes(reward)
+
+
+def test_a_class_that_is_defined_anew_is_another() -> None:
+    def define(value: float) -> RewardFunction:
+        class Mine(RewardFunction):
+            cost = "process"
+            own_processes = True
+
+            def compute(self, text: str) -> float:
+                return value
+
+        return Mine()
+
+    assert [computed(define(value), RewardBatch(["a"])) for value in (1.0, 2.0)] == [[1.0], [2.0]]
+
+
+@dataclass
+class ByValue(RewardFunction):
+    factor: float = 2.0
+    cost = "process"
+    range = (0.0, math.inf)
+
+    def compute(self, text: str) -> float:
+        return self.factor * len(text)
+
+
+def test_data_classes_work_in_processes() -> None:
+    reward = ByValue()
+    assert computed(reward, RewardBatch(["a"])) == [2.0]
+    assert computed(reward, RewardBatch(["bb"])) == [4.0]
+    close_processes(reward)
+
+
+def test_a_reward_that_cannot_be_sent_to_a_process_is_refused_at_once() -> None:
+    reward = Factor(1.0)
+    reward.lock = threading.Lock()  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=r"'Factor' works in processes, and cannot be sent to"):
+        aligntune.rewards(reward)
+
+
+def test_modules_of_packages_that_are_edited_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Any, target: Any = None) -> Any:
+            return ModuleSpec(name, None) if name == "edited_package_of_a_test" else None
+
+    assert not _found("edited_package_of_a_test.rewards")
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert _found("edited_package_of_a_test.rewards")
+
+
 def test_inline_and_random_rewards_are_not_cached() -> None:
     assert not as_reward(lambda text: 1.0).cached
     assert not Pid().cached
@@ -266,6 +454,29 @@ def test_rewards_wait_side_by_side() -> None:
     scorer = Scorer([*parts, Part("d", Waits())])
     assert scorer(["p"], ["x"]) == [4.0]
     assert list(scorer.last.raw) == ["a", "b", "c", "d"]  # type: ignore[union-attr]
+
+
+def test_a_function_written_for_trl_is_called_where_the_trainer_is() -> None:
+    # Some of them limit their time by a signal, which only the main thread gets.
+    def native(completions: list[str], **columns: Any) -> list[float]:
+        assert threading.current_thread() is threading.main_thread()
+        return [1.0 for _ in completions]
+
+    assert aligntune.rewards(native, native, lambda text: 1.0)(["p"], ["x"]) == [3.0]
+
+
+def test_a_reward_that_raises_is_not_kept_by_one_that_waits() -> None:
+    never = asyncio.Event()
+
+    async def waits(text: str) -> float:
+        await never.wait()
+        return 1.0
+
+    async def raises(text: str) -> float:
+        raise KeyError("x")
+
+    with pytest.raises(RewardError, match="reward 'raises' raised KeyError"):
+        aligntune.rewards(waits, raises)(["p"], ["x"])
 
 
 def test_hanging_calls_do_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -339,10 +550,20 @@ def test_a_time_limit_goes_to_a_reward_that_has_one_of_its_own(plugins: Plugins)
     [part] = build_scorer([entry], plugins).parts
     assert part.reward.timeout == 2.0
     assert part.reward.cost == "inline"
+    entry.params["timeout"] = 3.0
+    with pytest.raises(ConfigError, match=r"timeout: it is 2.0, and params.timeout is 3.0"):
+        build_scorer([entry], plugins)
 
 
 def trl_native(completions: list[str], **kwargs: Any) -> list[float]:
     return [1.0] * len(completions)
+
+
+class OfItsOwn(Scaled):
+    range = (0.0, 1.0)
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
 
 
 class OfAModel(RewardFunction):
@@ -362,6 +583,7 @@ def boundless(text: str) -> float:
     [
         (trl_native, "scores whole batches, and cannot be killed"),
         (OfAModel, "works with a model, and cannot be killed"),
+        (OfItsOwn, "starts processes itself, and has no parameter `timeout`"),
         (boundless, "declares no range, so what takes too long has no value"),
     ],
 )

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _START_SECONDS = 120.0
+_END_SECONDS = 5.0
 
 
 class WorkerTimeoutError(Exception):
@@ -67,6 +68,7 @@ class Worker:
         self.program = program
         self.first = first
         self.starts = 0
+        self.kills = 0
         self._lock = threading.Lock()
         self._process: _Process | None = None
 
@@ -76,10 +78,12 @@ class Worker:
         timeout: float,
         slow: Callable[[], None] | None = None,
         grace: float = 0.0,
+        kills: int | None = None,
     ) -> Any:
         """Send a request and return the answer; `timeout` in seconds, from when it is sent.
 
-        `slow` is called once, if there is no answer within `grace` seconds.
+        `slow` is called once, if there is no answer within `grace` seconds. `kills`: how often the
+        worker had been killed when the caller looked last; by default, up to now.
 
         Raises:
             WorkerTimeoutError: if there is no answer in time. The process is killed.
@@ -87,8 +91,11 @@ class Worker:
             WorkerStartError: if it cannot be started.
         """
         with self._lock:
+            kills = self.kills if kills is None else kills
             process = self._running()
             try:
+                if kills != self.kills:  # while the process was started
+                    raise WorkerCrashError("it was killed before it began")
                 return process.ask(request, timeout, slow, grace)
             except BaseException:
                 # Also when the caller is interrupted: the answer, should one still come, must not
@@ -103,6 +110,13 @@ class Worker:
             if self._process is not None:
                 self._process.stop()
                 self._process = None
+
+    def kill(self) -> None:
+        """End the process at once, amid a call too: that raises a `WorkerCrashError`."""
+        self.kills += 1
+        process = self._process
+        if process is not None:
+            process.stop()
 
     @property
     def pid(self) -> int | None:
@@ -150,6 +164,7 @@ class Workers:
         self._places = threading.Semaphore(self.count)
         self._processes = threading.Semaphore(self.most)
         self._idle: list[Worker] = []
+        self._kills = 0
         self.workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 
     def call(self, request: object, timeout: float) -> Any:
@@ -162,30 +177,44 @@ class Workers:
         """
         if self._owner != os.getpid():  # a forked child has processes of its own
             self._begin()
+        kills = self._kills
         with self._processes:
             self._places.acquire()
             leave = _Once(self._places.release)
             worker = self._take()
+            seen = worker.kills
             try:
-                return worker.call(request, timeout, leave, self.grace)
+                if kills != self._kills:
+                    raise WorkerCrashError("it was killed before it began")
+                return worker.call(request, timeout, leave, self.grace, seen)
             finally:
                 leave()
                 self._give_back(worker)
 
     def close(self) -> None:
         """End all processes; a later call starts others."""
-        for worker in list(self.workers):
+        for worker in self._all():
             worker.close()
+
+    def kill(self) -> None:
+        """End all processes at once; calls that go on or wait raise a `WorkerCrashError`."""
+        self._kills += 1
+        for worker in self._all():
+            worker.kill()
 
     @property
     def pids(self) -> list[int]:
         """The ids of the processes that run."""
-        return [worker.pid for worker in self.workers if worker.pid is not None]
+        return [pid for worker in self._all() if (pid := worker.pid) is not None]
 
     @property
     def starts(self) -> int:
         """How many processes were started by the workers there are."""
-        return sum(worker.starts for worker in self.workers)
+        return sum(worker.starts for worker in self._all())
+
+    def _all(self) -> list[Worker]:
+        with self._lock:
+            return list(self.workers)
 
     def _take(self) -> Worker:
         with self._lock:
@@ -273,7 +302,7 @@ class _Process:
             self._popen.stdin.write(json.dumps(request) + "\n")
             self._popen.stdin.flush()
         except OSError as error:
-            raise WorkerCrashError(f"it ended with status {self._popen.wait()}") from error
+            raise self._crash() from error
         if slow is None or grace >= timeout:
             return self._next(timeout)
         with contextlib.suppress(queue.Empty):
@@ -290,20 +319,30 @@ class _Process:
 
     def _parsed(self, line: str) -> Any:
         if not line:
-            raise WorkerCrashError(f"it ended with status {self._popen.wait()}")
+            raise self._crash()
         return json.loads(line)
+
+    def _crash(self) -> WorkerCrashError:
+        """What to raise once a pipe has ended; the process itself may go on without it."""
+        try:
+            return WorkerCrashError(f"it ended with status {self._popen.wait(_END_SECONDS)}")
+        except subprocess.TimeoutExpired:
+            return WorkerCrashError("it closed its pipes")
 
 
 def _read(pipe: IO[str], answers: queue.SimpleQueue[str]) -> None:
-    """Pass on each line, and an empty one at the end."""
-    with contextlib.suppress(ValueError):  # the pipe was closed while it was read
+    """Pass on each line, and an empty one at the end; nobody else closes the pipe."""
+    with contextlib.suppress(ValueError), pipe:  # something that is no text
         for line in pipe:
             answers.put(line)
     answers.put("")
 
 
 def _end(process: subprocess.Popen[str], owner: int) -> None:
-    """Kill the process, collect its status so that no zombie stays, and close its pipes."""
+    """Kill the process, collect its status so that no zombie stays, and close its input.
+
+    Its output may stay open in what it started in another session; the thread that reads closes it.
+    """
     if os.getpid() != owner:  # a forked child must leave its parent's worker alone
         return
     with contextlib.suppress(ProcessLookupError):  # it ended by itself
@@ -312,7 +351,6 @@ def _end(process: subprocess.Popen[str], owner: int) -> None:
         else:  # it leads a group of its own, with whatever it started
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):  # what was still to be written has no reader now
-                pipe.close()
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):  # what was still to be written has no reader now
+        process.stdin.close()

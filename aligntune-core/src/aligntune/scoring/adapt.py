@@ -7,7 +7,6 @@ instance of one; and the importable name `"package.module:name"` of any of these
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from aligntune.registry import import_target
 from aligntune.scoring.protocol import (
     RewardBatch,
     RewardFunction,
-    SampleError,
     run_async,
 )
 from aligntune.scoring.signature import (
@@ -48,7 +46,7 @@ def as_reward(
 
     Raises:
         ConfigError: if the object is no reward, or does not take the parameters.
-        PluginError: if an importable name cannot be imported.
+        PluginError: if an importable name cannot be imported, or making one raises something else.
     """
     params = dict(params or {})
     if isinstance(obj, str):
@@ -100,6 +98,8 @@ def _instance(cls: type[Any], name: str, params: Mapping[str, Any]) -> Any:
         raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{said_by} does not accept its parameters: {error}") from error
+    except Exception as error:
+        raise PluginError(f"{said_by} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def _checked(reward: RewardFunction, name: str, params: Mapping[str, Any]) -> RewardFunction:
@@ -162,17 +162,11 @@ class AsyncTextReward(_Adapted):
 
     def __init__(self, function: Callable[..., Any], name: str, params: Mapping[str, Any]) -> None:
         super().__init__(function, name, params, Accepts.read(function, f"reward {name!r}"))
-        self.requires = self.accepts.required
 
-    async def acompute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
-        calls = enumerate(batch.calls(self.accepts, self.name))
-        return await asyncio.gather(*(self._one(i, text, columns) for i, (text, columns) in calls))
-
-    async def _one(self, index: int, text: str, columns: Mapping[str, Any]) -> float | None:
-        try:
-            value: float | None = await self.function(text, **columns, **self.params)
-        except Exception as error:
-            raise SampleError(self.name, index, error) from error
+    async def compute(  # type: ignore[override]
+        self, text: str, /, *args: Any, **kwargs: Any
+    ) -> float | None:
+        value: float | None = await self.function(text, *args, **kwargs, **self.params)
         return value
 
 
@@ -188,6 +182,10 @@ class TRLReward(_Adapted):
         accepts = Accepts.read(function, f"reward {name!r}", text_first=False)
         super().__init__(function, name, params, accepts)
         self.requires = self.accepts.required - _TRL_KEYWORDS
+
+    @property
+    def is_async(self) -> bool:
+        return is_async(self.function)
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         returned = self._call(batch)

@@ -153,6 +153,7 @@ def build_part(config: RewardSettings, path: str, plugins: Plugins) -> Part:
     name, reward = _placed(path, str(config.type), params | given, plugins)
     if config.timeout is not None:
         if takes(type(reward), "timeout"):
+            _refuse_another(params, "timeout", config.timeout, f"{path}.timeout")
             given["timeout"] = config.timeout
             name, reward = _placed(path, str(config.type), params | given, plugins)
         else:
@@ -183,11 +184,15 @@ def _of_a_model(config: RewardSettings, path: str, params: Mapping[str, Any]) ->
         value = getattr(config, field)
         if value is None or (field == "device" and value == "auto"):
             continue
-        if params.get(name, value) != value:
-            message = f"it is {value!r}, and params.{name} is {params[name]!r}"
-            raise ConfigError(Problem(f"{path}.{field}", message, hint="keep one of them"))
+        _refuse_another(params, name, value, f"{path}.{field}")
         found[name] = value
     return found
+
+
+def _refuse_another(params: Mapping[str, Any], name: str, value: object, path: str) -> None:
+    if params.get(name, value) != value:
+        message = f"it is {value!r}, and params.{name} is {params[name]!r}"
+        raise ConfigError(Problem(path, message, hint="keep one of them"))
 
 
 def limit_time(reward: RewardFunction, seconds: float, path: str) -> None:
@@ -200,12 +205,15 @@ def limit_time(reward: RewardFunction, seconds: float, path: str) -> None:
     if reward.cost == "model" or not reward.scores_single_texts:
         what = "works with a model" if reward.cost == "model" else "scores whole batches"
         why, hint = f"reward {reward.label!r} {what}, and cannot be killed", "leave it out"
+    elif reward.own_processes:
+        why = f"reward {reward.label!r} starts processes itself, and has no parameter `timeout`"
+        hint = "leave it out"
     elif not math.isfinite(reward.range[0]):
         why = f"reward {reward.label!r} declares no range, so what takes too long has no value"
         hint = "make it a class of `aligntune.RewardFunction` with `range = (low, high)`"
     if why:
         raise ConfigError(Problem(path, why, hint=hint))
-    reward.cost, reward.timeout = "process", seconds
+    vars(reward).update(cost="process", timeout=seconds)  # it may be frozen
 
 
 _OWN_PARAMS = ("reference_column", "shield_threshold", "shield_value")

@@ -9,15 +9,21 @@ in, so a run that resumes with an empty cache would differ from one that was nev
 from __future__ import annotations
 
 import hashlib
+import itertools
 import pickle
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aligntune.scoring.protocol import RewardFunction
 
-__all__ = ["VALUES", "ValueCache", "keys_of"]
+__all__ = ["VALUES", "ValueCache", "keys_of", "state_of"]
+
+# A class that is defined anew, as in a notebook, is another one under the same name.
+_classes: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
+_next_class = itertools.count()
 
 
 class ValueCache:
@@ -70,11 +76,18 @@ def keys_of(
     """
     if not reward.cached:
         return [None] * len(calls)
+    whose = state_of(reward)
+    return [None if whose is None else _key(whose, text, columns) for text, columns in calls]
+
+
+def state_of(reward: RewardFunction) -> bytes | None:
+    """The class, name, version and parameters of a reward; None where they cannot be pickled."""
     kind = type(reward)
+    if kind not in _classes:
+        _classes[kind] = next(_next_class)
     state = reward.__getstate__()  # without locks and processes, as it travels to others
     own = {k: v for k, v in state.items() if k not in ("failures", "accepts")}
-    whose = _pickled((kind.__module__, kind.__qualname__, reward.label, reward.version, own))
-    return [None if whose is None else _key(whose, text, columns) for text, columns in calls]
+    return _pickled((_classes[kind], reward.label, reward.version, own))
 
 
 def _key(whose: bytes, text: str, columns: Mapping[str, Any]) -> bytes | None:

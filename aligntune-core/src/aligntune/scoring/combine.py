@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aligntune.errors import ConfigError, RewardError
+from aligntune.errors import AlignTuneError, ConfigError, PluginError, RewardError
 from aligntune.scoring.conversation import completion_text, is_conversation
-from aligntune.scoring.engine import side_by_side
+from aligntune.scoring.engine import prepare, side_by_side
 from aligntune.scoring.faults import raw_values, sample
 from aligntune.scoring.normalize import Running, by_range, normalized
 from aligntune.scoring.parts import Part, reads_reference, require, with_names_of_their_own
@@ -24,11 +25,14 @@ from aligntune.scoring.protocol import Failed, RewardBatch
 from aligntune.scoring.references import choose_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Breakdown", "Part", "Scorer", "Scores"]
 
 logger = logging.getLogger("aligntune")
+
+# Trainers hold rewards in numbers of 32 bits; what is larger than this is infinite in those.
+_LARGEST = 3.4028234e38
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,19 @@ class Scorer:
         """Load what the rewards score with, such as weights.
 
         Raises:
-            AlignTuneError: if it cannot be loaded.
+            AlignTuneError: if it cannot be loaded, or sent to the processes that it works in.
         """
         for part in self.parts:
-            part.reward.load()
+            try:
+                part.reward.load()
+            except AlignTuneError:
+                raise
+            except Exception as error:
+                raise PluginError(
+                    f"reward {part.name!r} cannot load what it scores with: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            prepare(part.reward)
 
     def record(self) -> dict[str, dict[str, Any]]:
         """What the record of a run says of the rewards, of those that have something to say."""
@@ -152,14 +165,15 @@ class Scorer:
             RewardError, DataError: as `score` says.
         """
         # TRL hands over things that are not one per completion; they are no columns.
-        extras = {k: v for k, v in columns.items() if not isinstance(v, list | tuple)}
+        listed = {k: _listed(v, len(completions)) for k, v in columns.items()}
+        extras = {k: v for k, v in columns.items() if listed[k] is None}
         extras["trainer_state"] = trainer_state
         talk = bool(completions) and is_conversation(completions[0])
         return self.score(
             RewardBatch(
                 texts=[completion_text(completion) for completion in completions],
                 prompts=prompts,
-                columns={k: v for k, v in columns.items() if k not in extras},
+                columns={k: v for k, v in listed.items() if v is not None},
                 completion_ids=completion_ids,
                 messages=completions if talk else None,
                 step=None if trainer_state is None else trainer_state.global_step,
@@ -209,11 +223,11 @@ class Scorer:
     ) -> list[float | None]:
         if part.normalize is False:
             return values
-        if part.normalize is True:
-            return self.running.scaled(part.name, values)
         if part.normalize == "range":
             return by_range(values, part.reward.range)
         try:
+            if part.normalize is True:
+                return self.running.scaled(part.name, values)
             return normalized(part.normalize, values, batch.prompts)
         except ValueError as error:
             raise RewardError(f"reward {part.name!r}: {error}") from error
@@ -238,13 +252,29 @@ class Scorer:
             before = raw[part.name][index]
             if part.shield and before is not None and before < part.shield_threshold:
                 total = min(total, part.shield_value)
-        if not math.isfinite(total):
-            raise RewardError(f"the weighted sum is {total} for {sample(batch, index)}")
+        if not abs(total) <= _LARGEST:
+            raise RewardError(
+                f"the weighted sum is {total} for {sample(batch, index)}; trainers can hold at "
+                f"most {_LARGEST:.1e}"
+            )
         return total
+
+
+def _listed(value: object, count: int) -> Sequence[Any] | None:
+    """What holds something for each completion: a list, a column of a data set, an array."""
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return list(value)
+    to_list = getattr(value, "tolist", None)
+    found = to_list() if callable(to_list) else None
+    return found if isinstance(found, list) and len(found) == count else None
 
 
 def _deviation(values: Sequence[float], mean: float) -> float:
     """The sample standard deviation (n - 1), 0 for a single value."""
     if len(values) < 2:
         return 0.0
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return math.sqrt(
+        math.fsum((value - mean) * (value - mean) for value in values) / (len(values) - 1)
+    )

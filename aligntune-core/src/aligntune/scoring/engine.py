@@ -12,17 +12,17 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from importlib.machinery import PathFinder
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aligntune.errors import ConfigError
 from aligntune.processes import WorkerCrashError, Workers, WorkerTimeoutError, cores
-from aligntune.scoring.cache import VALUES, keys_of
+from aligntune.scoring.cache import VALUES, keys_of, state_of
 from aligntune.scoring.protocol import Failed, RewardBatch, RewardFunction, SampleError
 from aligntune.scoring.reward_process import packed, unpacked
 
-__all__ = ["TIMEOUT", "close_processes", "computed", "side_by_side"]
+__all__ = ["TIMEOUT", "close_processes", "computed", "prepare", "side_by_side"]
 
 TIMEOUT = 10.0
 """Seconds that a completion may take where a `"process"` reward says nothing else."""
@@ -34,8 +34,11 @@ T = TypeVar("T")
 Value = float | None
 Call = tuple[str, dict[str, Any]]
 
-_workers: weakref.WeakKeyDictionary[RewardFunction, Workers] = weakref.WeakKeyDictionary()
-_making = threading.Lock()
+# By the identity of a reward, since one that compares by value, as data classes do, has no hash.
+_workers: dict[int, tuple[bytes | None, Workers]] = {}
+_making = threading.RLock()
+# Of the thread of a job: tells it that nobody waits for it any more.
+_job = threading.local()
 
 
 def side_by_side(jobs: Mapping[str, tuple[RewardFunction, Callable[[], T]]]) -> dict[str, T]:
@@ -47,13 +50,34 @@ def side_by_side(jobs: Mapping[str, tuple[RewardFunction, Callable[[], T]]]) -> 
     waiting = {name: job for name, (reward, job) in jobs.items() if _only_waits(reward)}
     if len(jobs) == 1 or not waiting:
         return {name: job() for name, (_, job) in jobs.items()}
-    pool = ThreadPoolExecutor(len(waiting), thread_name_prefix="aligntune-rewards")
+    given_up = threading.Event()
     try:
-        begun = {name: pool.submit(job) for name, job in waiting.items()}
+        begun = {name: _begun(job, given_up) for name, job in waiting.items()}
         here = {name: job() for name, (_, job) in jobs.items() if name not in begun}
+        done, _ = wait(begun.values(), return_when="FIRST_EXCEPTION")
+        for future in done:
+            future.result()
         return {name: begun[name].result() if name in begun else here[name] for name in jobs}
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    except BaseException:
+        given_up.set()
+        for name in waiting:
+            _kill_processes(jobs[name][0])
+        raise
+
+
+def _begun(job: Callable[[], T], given_up: threading.Event) -> Future[T]:
+    """Do a job on a thread of its own, for which the interpreter does not wait when it ends."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        _job.given_up = given_up
+        try:
+            future.set_result(job())
+        except BaseException as error:  # noqa: BLE001 - carried over to the waiting thread
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="aligntune-rewards", daemon=True).start()
+    return future
 
 
 def computed(reward: RewardFunction, batch: RewardBatch) -> Sequence[Value]:
@@ -85,9 +109,27 @@ def computed(reward: RewardFunction, batch: RewardBatch) -> Sequence[Value]:
 
 def close_processes(reward: RewardFunction) -> None:
     """End the worker processes that the engine started for a reward."""
-    workers = _workers.pop(reward, None)
+    with _making:
+        _, workers = _workers.pop(id(reward), (None, None))
     if workers is not None:
         workers.close()
+
+
+def prepare(reward: RewardFunction) -> None:
+    """Make sure that a reward which works in processes of the engine's can be sent to them.
+
+    Raises:
+        ConfigError: if it cannot be pickled.
+    """
+    if reward.cost == "process" and reward.scores_single_texts and not reward.own_processes:
+        _workers_of(reward)
+
+
+def _kill_processes(reward: RewardFunction) -> None:
+    """End them amid their work, for which nobody waits any more."""
+    _, workers = _workers.get(id(reward), (None, None))
+    if workers is not None:
+        workers.kill()
 
 
 def _only_waits(reward: RewardFunction) -> bool:
@@ -98,10 +140,13 @@ def _each(reward: RewardFunction, calls: Sequence[Call], wanted: Sequence[int]) 
     """The values of some calls, several at a time; the first that raises ends it."""
     if not wanted:
         return []
-    compute = reward.compute if reward.own_processes else _in_a_process(reward)
+    given_up: threading.Event = getattr(_job, "given_up", None) or threading.Event()
+    compute = reward.compute if reward.own_processes else _in_a_process(reward, given_up)
 
     def one(index: int) -> Value:
         text, columns = calls[index]
+        if given_up.is_set():
+            raise CancelledError
         try:
             value: Value = compute(text, **columns)
         except Exception as error:
@@ -111,28 +156,38 @@ def _each(reward: RewardFunction, calls: Sequence[Call], wanted: Sequence[int]) 
     if len(wanted) == 1:
         return [one(wanted[0])]
     threads = min(len(wanted), _WAITING * cores())
-    with ThreadPoolExecutor(threads, thread_name_prefix=f"reward-{reward.label}") as pool:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=f"reward-{reward.label}")
+    try:
         futures: list[Future[Value]] = [pool.submit(one, index) for index in wanted]
-        wait(futures, return_when="FIRST_EXCEPTION")
-        for future in futures:
-            future.cancel()
-        failed = next((f for f in futures if not f.cancelled() and f.exception()), None)
+        done, _ = wait(futures, return_when="FIRST_EXCEPTION")
+        failed = next((f for f in futures if f in done and f.exception()), None)
         if failed is not None:
             raise failed.exception()  # type: ignore[misc]
         return [future.result() for future in futures]
+    except BaseException:
+        given_up.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        if not reward.own_processes:
+            _kill_processes(reward)
+        raise
+    finally:
+        pool.shutdown()
 
 
-def _in_a_process(reward: RewardFunction) -> Callable[..., Value]:
+def _in_a_process(reward: RewardFunction, given_up: threading.Event) -> Callable[..., Value]:
     """`compute`, as it is called in worker processes of the engine's own."""
     workers = _workers_of(reward)
     timeout = TIMEOUT if reward.timeout is None else reward.timeout
 
     def compute(text: str, **columns: Any) -> Value:
         try:
-            answer = workers.call({"call": packed((text, columns))}, timeout)
+            request = {"call": packed((text, columns)), "seconds": timeout}
+            answer = workers.call(request, timeout)
         except WorkerTimeoutError:
             return reward.fail("timeout")
         except WorkerCrashError:
+            if given_up.is_set():  # it was killed from here
+                raise
             return reward.fail("crash")
         if "raised" in answer:
             error: Exception = unpacked(answer["raised"])
@@ -146,12 +201,24 @@ def _in_a_process(reward: RewardFunction) -> Callable[..., Value]:
 
 
 def _workers_of(reward: RewardFunction) -> Workers:
+    """The processes that have a reward as it is now: a parameter that is changed begins others."""
     with _making:
-        workers = _workers.get(reward)
+        state = state_of(reward)
+        known, workers = _workers.get(id(reward), (None, None))
+        if workers is not None and known == state:
+            return workers
         if workers is None:
-            first = {"path": sys.path, "reward": packed(reward, _by_value_where_needed)}
-            workers = _workers[reward] = Workers(_PROGRAM, first)
-        return workers
+            weakref.finalize(reward, _workers.pop, id(reward), None)
+        try:
+            sent = packed(reward, _by_value_where_needed)
+        except Exception as error:
+            raise ConfigError(
+                f"reward {reward.label!r} works in processes, and cannot be sent to one: {error}; "
+                "make what cannot be pickled within `compute`, or leave it out in `__getstate__`"
+            ) from error
+        made = Workers(_PROGRAM, {"path": sys.path, "reward": sent})
+        _workers[id(reward)] = state, made
+        return made
 
 
 def _by_value_where_needed(reward: RewardFunction) -> bytes:
@@ -175,6 +242,10 @@ def _by_value_where_needed(reward: RewardFunction) -> bytes:
 
 
 def _found(name: str) -> bool:
-    """Whether another process with the same search path finds a module."""
+    """Whether another process with the same search path finds a module.
+
+    Asked are the finders, as packages that are installed to be edited bring some of their own.
+    """
     top = name.partition(".")[0]
-    return top in sys.builtin_module_names or PathFinder.find_spec(top) is not None
+    finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+    return any(finder.find_spec(top, None) is not None for finder in finders)

@@ -41,7 +41,7 @@ class Moments:
         # Deviations from the first value, so that equal values have a deviation of exactly 0.
         first = values[0]
         shift = math.fsum(value - first for value in values) / len(values)
-        squares = math.fsum((value - first - shift) ** 2 for value in values)
+        squares = math.fsum(_squared(value - first - shift) for value in values)
         return cls(len(values), first + shift, squares)
 
     def with_more(self, values: Sequence[float]) -> Moments:
@@ -53,7 +53,7 @@ class Moments:
         return Moments(
             count,
             self.mean + difference * more.count / count,
-            self.squares + more.squares + difference**2 * self.count * more.count / count,
+            self.squares + more.squares + _squared(difference) * self.count * more.count / count,
         )
 
     @property
@@ -62,7 +62,13 @@ class Moments:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
     def scaled(self, values: Values) -> list[float | None]:
-        """(value - mean) / standard deviation, for each."""
+        """(value - mean) / standard deviation, for each.
+
+        Raises:
+            ValueError: if values are so far apart that there is no deviation.
+        """
+        if not math.isfinite(self.deviation):
+            raise ValueError(f"values around {self.mean:g} are too far apart to be normalized")
         over = max(self.deviation, FLOOR)
         return [None if value is None else (value - self.mean) / over for value in values]
 
@@ -79,7 +85,7 @@ def normalized(
     In a distributed run the batch is that of all processes.
 
     Raises:
-        ValueError: for `"group"` where no prompts are given.
+        ValueError: for `"group"` where no prompts are given; or as `Moments.scaled` says.
     """
     if how == "batch":
         everywhere, _ = gathered(values)
@@ -145,6 +151,11 @@ class Running:
                 f"normalizes {', '.join(self.moments) or 'none'}"
             )
         self.moments = {name: Moments(**state[name]) for name in self.moments}
+
+
+def _squared(value: float) -> float:
+    """Infinity, not an `OverflowError`, for what is too large."""
+    return value * value
 
 
 def _always() -> bool:

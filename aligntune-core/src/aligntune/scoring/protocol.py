@@ -8,9 +8,14 @@ forms into this one is in `aligntune.scoring.adapt`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import inspect
 import math
+import os
 import threading
+import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
@@ -136,10 +141,10 @@ class SampleError(RewardError):
 class RewardFunction:
     """Base of rewards; parameters come through the constructor.
 
-    Override `compute(self, text, reference=None, **columns)`, declaring the columns it reads, or
-    `compute_batch`, or `acompute_batch`. Return None where the reward does not apply to a row;
-    raise what Python raises when something is wrong: the engine names the reward and the sample.
-    Override `load` if weights must be loaded first.
+    Override `compute(self, text, reference=None, **columns)`, declaring the columns it reads, also
+    as `async def`, or `compute_batch`, or `acompute_batch`. Return None where the reward does not
+    apply to a row; raise what Python raises when something is wrong: the engine names the reward
+    and the sample. Override `load` if weights must be loaded first.
 
     `name`: what it is called in logs. `version`: changes when its values change.
     `requires`: what the data must bring: `"reference"`, or names of columns.
@@ -194,7 +199,7 @@ class RewardFunction:
         from aligntune.scoring.parts import Part
 
         if self._alone is None:
-            self._alone = Scorer([Part(self.label, self)])
+            vars(self)["_alone"] = Scorer([Part(self.label, self)])  # it may be frozen
         totals: list[float] = self._alone.handed_over(*args, **kwargs).totals
         return totals
 
@@ -258,7 +263,7 @@ class RewardFunction:
             SampleError: if `compute` raises.
             DataError: if `compute` requires something that the batch does not hold.
         """
-        if self._overrides("acompute_batch") and not self._overrides("compute"):
+        if self._awaits or (self._overrides("acompute_batch") and not self._overrides("compute")):
             return run_async(self.acompute_batch(batch))
         values: list[float | None] = []
         for index, (text, columns) in enumerate(batch.calls(self.accepts, self.label)):
@@ -270,7 +275,22 @@ class RewardFunction:
 
     async def acompute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         """Score a batch without blocking; override it where a reward waits for something."""
-        return self.compute_batch(batch)
+        if not self._awaits:
+            return self.compute_batch(batch)
+        calls = enumerate(batch.calls(self.accepts, self.label))
+        return await asyncio.gather(*(self._one(i, text, columns) for i, (text, columns) in calls))
+
+    async def _one(self, index: int, text: str, columns: Mapping[str, Any]) -> float | None:
+        try:
+            value: float | None = await self.compute(text, **columns)  # type: ignore[misc]
+        except Exception as error:
+            raise SampleError(self.label, index, error) from error
+        return value
+
+    @property
+    def _awaits(self) -> bool:
+        """Whether `compute` is `async def`; the texts of a batch are then scored concurrently."""
+        return inspect.iscoroutinefunction(self.compute)
 
     @cached_property
     def accepts(self) -> Accepts:
@@ -285,12 +305,12 @@ class RewardFunction:
     def scores_single_texts(self) -> bool:
         """Whether `compute` is all there is, so that each text may be scored apart."""
         batches = self._overrides("compute_batch") or self._overrides("acompute_batch")
-        return self._overrides("compute") and not batches
+        return self._overrides("compute") and not batches and not self._awaits
 
     @property
     def is_async(self) -> bool:
         """Whether scoring waits for something else, such as a server."""
-        return self._overrides("acompute_batch")
+        return self._overrides("acompute_batch") or self._awaits
 
     @classmethod
     def scores(cls) -> bool:
@@ -299,23 +319,53 @@ class RewardFunction:
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; inside a running event loop, in a thread of its own."""
+    """Run a coroutine to its end, on the event loop that all rewards of this process share.
+
+    So what belongs to a loop, such as a client's connections or a semaphore, serves every batch.
+    """
+    if _running_loop() in _ours:  # a coroutine of such a loop waits for this one
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(_run_apart, coroutine).result()
+    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
     try:
-        asyncio.get_running_loop()
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+_loops: dict[int, asyncio.AbstractEventLoop] = {}
+_ours: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_beginning = threading.Lock()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop of this process; a forked one has its own."""
+    with _beginning:
+        loop = _loops.get(os.getpid())
+        if loop is None:
+            loop = _loops[os.getpid()] = asyncio.new_event_loop()
+            _ours.add(loop)
+            name = "aligntune-async-rewards"
+            threading.Thread(target=_serve, args=(loop,), name=name, daemon=True).start()
+        return loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        # Raised within a task, these leave the loop; its caller waits for what it does next.
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
+
+
+def _run_apart(coroutine: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner() as runner:
+        _ours.add(runner.get_loop())
+        return runner.run(coroutine)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
-    outcome: list[T] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(asyncio.run(coroutine))
-        except BaseException as error:  # noqa: BLE001 - carried over to the calling thread
-            failure.append(error)
-
-    thread = threading.Thread(target=work, name="aligntune-reward")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+        return None
