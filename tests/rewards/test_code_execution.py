@@ -127,6 +127,8 @@ def test_other_columns(reward: CodeExecutionReward) -> None:
     assert reward.compute(WRONG, check.replace("== 3", "== 4"), None, "add") == 0.0
     area = "def area(r): return math.pi * r * r"
     assert reward.compute(area, ["assert 3 < area(1) < 4"], "import math") == 1.0
+    future = f'"""Areas."""\nfrom __future__ import annotations\n\n{area}'
+    assert reward.compute(future, ["assert 3 < area(1) < 4"], "import math") == 1.0
     assert reward.compute(area, ["assert 3 < area(1) < 4"]) == 0.0
     pairs = {"inputs": [[1, 2], [3, 4]], "outputs": [3, 7], "fn_name": "add"}
     assert reward.compute(ADD, pairs) == 1.0

@@ -122,6 +122,14 @@ def test_what_check_holds_is_several_tests(call: str) -> None:
     assert found.names == ["f"]
 
 
+def test_a_function_of_the_tests_that_is_called_is_one_test() -> None:
+    text = "def test_it():\n    assert f(1) == 2\n\n"
+    found = read_tests(f"assert f(3) == 4\n{text}test_it()")
+    assert (len(found.calls), len(found.statements)) == (0, 2)
+    with pytest.raises(ValueError, match=r"define test_it and do not call it; add test_it\(\) to"):
+        read_tests(f"assert f(3) == 4\n{text}")
+
+
 def test_a_check_that_is_called_is_one_test() -> None:
     found = read_tests(CHECK + "\ncheck(f)")
     assert (len(found.calls), len(found.statements), found.names) == (0, 1, ["f"])

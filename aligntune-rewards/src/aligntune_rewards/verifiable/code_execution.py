@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from typing import Any, Literal, get_args
 
@@ -164,7 +165,7 @@ class CodeExecutionReward(RewardFunction):
             return self.fail("no code")
         if len(code) > LONGEST:
             return self.fail("too long")
-        source = f"{setup}\n{code}" if setup else code
+        source = _begun(setup, code) if setup else code
         try:
             passed = self._passed(source, found)
         except _EndedError as end:
@@ -246,8 +247,15 @@ class CodeExecutionReward(RewardFunction):
         self._begin()
 
 
+_FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import\b[^\n(]*$", re.MULTILINE)
 _LEAST = 0.05  # seconds in which no program can do anything
 _GONE = "ProgramError: the program has ended"  # what a test says that outlives it
+
+
+def _begun(setup: str, code: str) -> str:
+    """A program that begins with other statements; only imports of `__future__` stay before."""
+    end = max((match.end() for match in _FUTURE.finditer(code)), default=0)
+    return f"{code[:end]}\n{setup}\n{code[end:]}"
 
 
 class _EndedError(Exception):

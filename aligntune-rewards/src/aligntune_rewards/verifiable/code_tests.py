@@ -165,6 +165,7 @@ class _Reader:
         self.found, self.entry_point = found, entry_point
         self.waiting: list[str] = []  # what comes before the next test
         self.own: set[str] = set()  # names that the tests define
+        self.checks: set[str] = set()  # functions of theirs that assert something
 
     def read(self, text: str) -> None:
         """Add the tests of a text.
@@ -179,9 +180,10 @@ class _Reader:
         before = len(self.found)
         body = [s for s in self._inlined(tree.body) if not _is_empty(s)]
         self.own = _defined(body)
+        self.checks = _checks(body)
         # Where other statements use the program, it may remember what they did: then all of them
         # and the asserts must meet the same one, in order.
-        apart = not any(_free(s) - self.own for s in body if not _tests(s))
+        apart = not any(_free(s) - self.own for s in body if not self._tests(s))
         for statement in body:
             self._add(statement, apart=apart)
         if len(self.found) == before:
@@ -199,7 +201,7 @@ class _Reader:
                 self.found.calls.append(call)
                 return
         self.waiting.append(ast.unparse(statement))
-        if _tests(statement):
+        if self._tests(statement):
             self.found.statements.append("\n".join(self.waiting))
             self.waiting = []
 
@@ -217,6 +219,15 @@ class _Reader:
             return [*body, *([] if len(rest) < len(body) - 1 else ast.parse(called).body)]
         inside = [_Renamed(name, self.entry_point).visit(statement) for statement in check.body]
         return [*rest, *inside]
+
+    def _tests(self, statement: ast.stmt) -> bool:
+        """Whether a statement is a test: it asserts something, or calls what does."""
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return False
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            function = ast.unparse(statement.value.func)
+            return "check" in function or function in self.checks
+        return _asserts(statement)
 
     def _split(self, test: ast.expr) -> CallTest | None:
         """`f(1, 2) == 3` and the like as a call and its value, if all of it is written out."""
@@ -315,14 +326,21 @@ def _root(function: ast.expr) -> str | None:
     return function.id if isinstance(function, ast.Name) else None
 
 
-def _tests(statement: ast.stmt) -> bool:
-    """Whether a statement is a test: it asserts something, or calls what does."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return False
-    if isinstance(statement, ast.Expr):
-        call = statement.value
-        return isinstance(call, ast.Call) and "check" in ast.unparse(call.func)
-    return any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(statement))
+def _asserts(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(tree))
+
+
+def _checks(body: list[ast.stmt]) -> set[str]:
+    """The functions among the statements that assert something.
+
+    Raises:
+        ValueError: if one of them is a test by its name, and nothing calls it.
+    """
+    found = {s.name for s in body if isinstance(s, ast.FunctionDef) and _asserts(s)}
+    read = {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name)}
+    if idle := sorted(name for name in found - read if name.startswith("test")):
+        raise ValueError(f"tests define {idle[0]} and do not call it; add {idle[0]}() to them")
+    return found
 
 
 def _defined(body: list[ast.stmt]) -> set[str]:
