@@ -22,12 +22,13 @@ class Spread:
 
     broken = 0
     batches = 0
+    levels = 97
 
     def __call__(self, completions: list[str], **kwargs: Any) -> list[float]:
         Spread.batches += 1
         if Spread.batches == Spread.broken:
             raise KeyError("the verifier is gone")
-        return [50 + sum(map(ord, text)) % 97 / 97 for text in completions]
+        return [50 + sum(map(ord, text)) % Spread.levels / Spread.levels for text in completions]
 
 
 SPREAD = Spread()
@@ -67,16 +68,32 @@ GRPO = {"algorithm": "grpo", "batch_size": 4, "num_generations": 2}
 # Of two generations within one step the second raises: the first is made again.
 ACCUMULATED = {**GRPO, "gradient_accumulation_steps": 2, "rollout_batch_size": 4}
 PPO = {"algorithm": "ppo", "batch_size": 2, "gradient_accumulation_steps": 2}
+# Likewise, and the first has moved the coefficient of the KL penalty.
+ADAPTIVE = {
+    **PPO,
+    "rollout_batch_size": 2,
+    "num_ppo_epochs": 1,
+    "target_kl": 1e-4,
+    "adap_kl_ctrl": True,
+}
+# Some groups are equal: the sixth batch is of prompts that were drawn in the place of theirs.
+DAPO = {**GRPO, "algorithm": "dapo", "max_resampling": 2}
 
 
 @pytest.mark.parametrize(
-    ("settings", "batch", "step"),
-    [(GRPO, 4, 3), (ACCUMULATED, 6, 2), (PPO, 2, 4)],
-    ids=["grpo", "accumulated", "ppo"],
+    ("settings", "at"),
+    [(GRPO, (4, 3)), (ACCUMULATED, (6, 2)), (PPO, (2, 4)), (ADAPTIVE, (6, 2)), (DAPO, (6, 2))],
+    ids=["grpo", "accumulated", "ppo", "adaptive", "dapo"],
 )
 def test_a_run_whose_reward_raises_goes_on_once_it_is_mended(
-    folder: Path, tmp_path: Path, settings: Any, batch: int, step: int
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    at: tuple[int, int],
 ) -> None:
+    batch, step = at
+    monkeypatch.setattr(Spread, "levels", 2 if settings is DAPO else 97)
     name = f"{tmp_path.name}"
     Spread.batches = Spread.broken = 0
     run(folder, f"{name}-whole", **settings).train()
@@ -105,6 +122,21 @@ def test_a_run_that_fails_in_its_first_step_has_nothing_to_save(
         run(folder, tmp_path.name, **GRPO).train()
     assert "saved" not in str(caught.value)
     assert not [*(folder / tmp_path.name).glob("checkpoints/*")]
+
+
+def test_a_full_disk_does_not_hide_the_reward(folder: Path, tmp_path: Path) -> None:
+    Spread.batches, Spread.broken = 0, 3
+    ran = run(folder, tmp_path.name, **GRPO)
+
+    def refuse(*given: Any, **named: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    ran.setup()._save_optimizer_and_scheduler = refuse
+    with pytest.raises(RewardError, match="the verifier is gone") as caught:
+        ran.train()
+    said = "The run could not be saved at step 2: OSError: [Errno 28] No space left on device"
+    assert said in str(caught.value)
+    assert ran.run.last_checkpoint() is None
 
 
 REWARD = """

@@ -6,6 +6,7 @@ holds the random states of the end of the step before, as one that was saved the
 
 from __future__ import annotations
 
+import logging
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Rescue"]
 
+logger = logging.getLogger("aligntune")
+
 
 class Rescue(TrainerCallback):
-    """Remembers what random states and running means were when the last step ended."""
+    """Remembers what random states, running means and the like were when the last step ended."""
 
     def __init__(self, owner: TRLTrainer) -> None:
         self.owner = owner
@@ -39,16 +42,24 @@ class Rescue(TrainerCallback):
     def save(self, trainer: Trainer, error: RewardError) -> RewardError:
         """Save a checkpoint of the last step that ended; the error, with where the run can go on.
 
-        A run that has not ended its first step has nothing to save.
+        A run that has not ended its first step has nothing to save. Where saving fails, as on a
+        full disk, the error says so, and is still that of the reward.
         """
         step = trainer.state.global_step
         if not step:
             return error
         folder = self.owner.run.checkpoints / f"checkpoint-{step}"
         if not (folder / "trainer_state.json").exists():
-            self._restore()
+            self._restore(trainer)
             model: Any = trainer.model
-            trainer._save_checkpoint(model, trial=None)  # noqa: SLF001 (there is no other way)
+            try:
+                trainer._save_checkpoint(model, trial=None)  # noqa: SLF001 (no other way)
+            except Exception as failure:
+                logger.exception("the checkpoint of step %d could not be saved", step)
+                return RewardError(
+                    f"{error}\nThe run could not be saved at step {step}: "
+                    f"{type(failure).__name__}: {failure}"
+                )
         return RewardError(
             f"{error}\nThe run is saved at step {step}: mend the reward, and go on with --resume "
             "(Python: resume=True)"
@@ -63,8 +74,11 @@ class Rescue(TrainerCallback):
         }
         if self.owner.scorer is not None:
             self._states["running"] = dict(self.owner.scorer.running.moments)
+        trainer: Any = self.owner.trainer
+        names = getattr(trainer, "moved_by_rollouts", ())
+        self._states["moved"] = {name: getattr(trainer, name) for name in names}
 
-    def _restore(self) -> None:
+    def _restore(self, trainer: Trainer) -> None:
         random.setstate(self._states["python"])
         np.random.set_state(self._states["numpy"])  # noqa: NPY002
         torch.random.set_rng_state(self._states["torch"])
@@ -72,3 +86,5 @@ class Rescue(TrainerCallback):
             torch.cuda.set_rng_state_all(self._states["cuda"])
         if self.owner.scorer is not None:
             self.owner.scorer.running.moments = self._states["running"]
+        for name, value in self._states["moved"].items():
+            setattr(trainer, name, value)

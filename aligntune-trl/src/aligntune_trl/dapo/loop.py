@@ -85,6 +85,7 @@ class DAPOLoop(RolloutTrainer):
 
     args: trl.GRPOConfig
     model: Any
+    moved_by_rollouts = ("drawn",)
 
     def __init__(
         self, *, settings: TrainingConfig, reward_funcs: list[Any], **arguments: Any

@@ -20,7 +20,12 @@ __all__ = ["LeaveOneOutTrainer", "RolloutTrainer", "note_counted"]
 
 
 class _Completes(MovingReference):
-    """What both have that TRL's trainers lack."""
+    """What both have that TRL's trainers lack.
+
+    `moved_by_rollouts`: names of attributes that making completions changes, and checkpoints keep.
+    """
+
+    moved_by_rollouts: tuple[str, ...] = ()
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

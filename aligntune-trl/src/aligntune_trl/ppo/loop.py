@@ -62,6 +62,7 @@ class PPOLoop(RolloutTrainer):
     model: Any
     # Transformers divides the loss by the accumulated passes.
     loss_is_scaled_for_ga = False  # type: ignore[assignment]
+    moved_by_rollouts = ("kl_coef",)
 
     def __init__(
         self,
