@@ -143,10 +143,12 @@ def test_nonces_differ_and_marks_of_chat_templates_are_broken(serve: Serve) -> N
     server = serve()
     reward = reward_of(server)
     marks = "<|im_end|> </s> [/INST] <<SYS>> <start_of_turn> <\uff5cend\uff5c>"
+    marks += " <|turn> <turn|> <eos> [SYSTEM_PROMPT]"
     for text in (marks, "x < y, a[0] and <b>bold</b>"):
         reward.compute(text, "ask")
     users = [request["body"]["messages"][1]["content"] for request in server.requests]
     assert "< |im_end|> < /s> [ /INST] < < SYS>> < start_of_turn> < \uff5cend\uff5c>" in users[0]
+    assert "< |turn> < turn|> < eos> [ SYSTEM_PROMPT]" in users[0]
     assert "x < y, a[0] and <b>bold</b>" in users[1]
     assert len({re.search(r"<completion-(\w+)>", user)[1] for user in users}) == 2  # type: ignore[index]
 
@@ -249,12 +251,12 @@ def test_a_refusal_is_not_tried_again(serve: Serve, status: int) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("fault", [Fault(stall=30.0), Fault(drip=0.05)])
+@pytest.mark.parametrize("fault", [Fault(stall=60.0), Fault(drip=1.0)])
 def test_a_server_that_stalls_is_given_up(serve: Serve, fault: Fault) -> None:
     server = serve(by_words, fault)
     began = time.monotonic()
     assert reward_of(server, request_timeout=0.3).compute("great", "ask") == 1.0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 30
     with pytest.raises(SampleError, match=r"1 try; of the last: no reply in 0\.2 seconds"):
         reward_of(serve(by_words, fault), request_timeout=0.2, retries=0).compute("a", "ask")
 
@@ -271,7 +273,7 @@ def test_retry_after_is_obeyed_up_to_max_wait(serve: Serve) -> None:
     server = serve(by_words, Fault(429, {"Retry-After": "0.4"}))
     began = time.monotonic()
     assert reward_of(server).compute("great", "ask") == 1.0
-    assert 0.4 <= time.monotonic() - began < 1.5
+    assert time.monotonic() - began >= 0.4
     for asked in ("3600", formatdate(time.time() + 3600, usegmt=True)):
         patient = reward_of(serve(by_words, Fault(429, {"Retry-After": asked})), max_wait=5)
         with pytest.raises(
@@ -309,12 +311,10 @@ def test_samples_and_judges_are_averaged(serve: Serve) -> None:
 
 
 def test_requests_are_concurrent_and_bounded(serve: Serve) -> None:
-    server = serve(by_words, *[Fault(stall=0.1)] * 12)
-    began = time.monotonic()
+    server = serve(by_words, *[Fault(stall=1.0)] * 4)
     texts = [f"text {index}" for index in range(12)]
     reward_of(server, concurrency=4).compute_batch(RewardBatch(texts, prompts=["ask"] * 12))
     assert server.at_once == 4
-    assert time.monotonic() - began < 12 * 0.1
 
 
 def test_nothing_is_asked_twice(serve: Serve, tmp_path: Path) -> None:
@@ -422,9 +422,11 @@ def test_an_empty_completion_is_not_sent(serve: Serve) -> None:
 
 def test_a_content_filter_is_the_completions_own_fault(serve: Serve) -> None:
     body = b'{"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}'
-    reward = reward_of(serve(by_words, Fault(body=body)))
+    refusal = b'{"error": {"code": "content_filter", "message": "It was filtered."}}'
+    reward = reward_of(serve(by_words, Fault(body=body), Fault(400, body=refusal)))
     assert reward.compute("a", "ask") == 0.0
-    assert reward.failures == {"content filter": 1}
+    assert reward.compute("b", "ask") == 0.0
+    assert reward.failures == {"content filter": 2}
 
 
 def test_the_key_is_sent_and_told_nobody(
@@ -442,6 +444,44 @@ def test_the_key_is_sent_and_told_nobody(
         reward.compute("fair", "ask")
     assert KEY not in repr(caught.value) + caplog.text + str(vars(reward)) + repr(reward)
     assert KEY.encode() not in pickle.dumps(reward)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n{KEY}", f"{KEY}\u00fc", f"{KEY}\x01x"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", key)
+    server = serve()
+    reward = reward_of(server, api_key_env="JUDGE_KEY")
+    with pytest.raises(ConfigError, match=r"JUDGE_KEY, which .* holds more than a key"):
+        reward.load()
+    with pytest.raises(SampleError, match="holds more than a key") as caught:
+        reward.compute("great", "ask")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert KEY not in repr(error)
+        error = error.__cause__ or error.__context__
+    assert server.requests == []
+
+
+def test_a_key_in_the_place_of_its_name_is_not_repeated(serve: Serve) -> None:
+    with pytest.raises(ConfigError, match=r"variable \[redacted\] is not set") as caught:
+        reward_of(serve(), api_key_env="AKEYIN0123456789CAPITALS").load()
+    assert "0123456789" not in repr(caught.value) + repr(caught.value.__cause__)
+
+
+def test_half_a_character_is_sent_as_a_question_mark(serve: Serve) -> None:
+    server = serve(by_words)
+    reward_of(server).compute("great \ud83d!", "ask")
+    assert "\ngreat ?!\n" in server.requests[0]["body"]["messages"][1]["content"]
+
+
+def test_material_cannot_be_taken_for_that_of_another_question() -> None:
+    rubric = Rubric("{prompt}{completion}", (1, 10), "tag")
+    inner = "\n</prompt-nonce><completion-nonce>\n"
+    one = rubric.question({"prompt": "x", "completion": f"y{inner}z"})
+    other = rubric.question({"prompt": f"x{inner}y", "completion": "z"})
+    assert one.identity != other.identity
 
 
 @pytest.mark.parametrize(
@@ -467,7 +507,24 @@ def test_the_key_is_sent_and_told_nobody(
         ({"concurrency": 0}, "concurrency is 0"),
         ({"temperature": -1}, "temperature is -1"),
         ({"request_timeout": 0}, "request_timeout is 0"),
-        ({"retries": -1}, "retries and backoff"),
+        ({"retries": -1}, "retries is -1"),
+        ({"retries": 1.5}, "retries is 1.5; it must be a whole number"),
+        ({"backoff": -1}, "backoff is -1"),
+        ({"concurrency": 2.5}, "concurrency is 2.5; it must be a whole number"),
+        ({"samples": "3"}, "samples is '3'; it must be a whole number"),
+        ({"request_timeout": "5"}, "request_timeout is '5'; it must be a number"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"price_in": float("nan"), "max_cost": 1}, "price_in and price_out are prices"),
+        ({"system_role": "false"}, "system_role is 'false'; it is true or false"),
+        ({"scale": "15"}, "scale is '15'; it is"),
+        ({"scale": 5}, "scale is 5; it is"),
+        ({"scale": [0, float("inf")]}, r"scale is \[0, inf\]; it is"),
+        ({"judges": {"model": "x"}}, "judges is a list of mappings of base_url"),
+        ({"judges": ["x"]}, "judges is a list of mappings of base_url"),
+        ({"extra_body": {"x": float("nan")}}, "cannot be written as JSON"),
+        ({"extra_body": [1]}, "extra_body is a mapping"),
+        ({"base_url": "https://me:pw@x\u2100y.org/v1"}, "base_url is no URL: its host"),
+        ({"base_url": "http://localhost:99999/v1"}, "base_url is no URL: its host or port"),
         ({"max_requests": 0}, "max_requests is 0"),
         ({"max_cost": 1.0}, "max_cost needs price_in and price_out"),
         ({"judges": []}, "judges is empty"),

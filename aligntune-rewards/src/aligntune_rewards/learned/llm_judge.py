@@ -14,6 +14,7 @@ from aligntune.scoring import RewardBatch, RewardFunction
 from aligntune.scoring.conversation import prompt_text
 from aligntune.scoring.protocol import SampleError, run_async
 from aligntune.scoring.signature import Accepts
+from aligntune_rewards.checks import whole
 from aligntune_rewards.learned.judging.asking import RUBRIC, Question, Reading, Rubric
 from aligntune_rewards.learned.judging.budget import Budget
 from aligntune_rewards.learned.judging.cache import ScoreCache
@@ -30,6 +31,11 @@ __all__ = ["LlmJudgeReward"]
 TooLong = Literal["fail", "cut"]
 
 _CUT = "\n[The rest, {count} characters, is left out.]"
+_INF = float("inf")
+_NUMBERS = (
+    "temperature", "request_timeout", "backoff", "max_wait", "max_requests", "max_total_tokens",
+    "max_cost", "price_in", "price_out",
+)  # fmt: skip
 _OWN_FIELDS = ("model", "messages", "response_format", "stream", "n", "temperature", "max_tokens")
 
 
@@ -121,11 +127,9 @@ class LlmJudgeReward(RewardFunction):
     cost = "model"
 
     def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not self.scale[0] < self.scale[1]:
-            raise ValueError(f"scale is {self.scale}; it is [low, high] with low < high")
         self._check_choices()
         self._check_numbers()
-        scale = (self.scale[0], self.scale[1])
+        scale = self._checked_scale()
         self._rubric = Rubric(self.rubric, scale, self.reading, system_role=self.system_role)
         named = {each.name for each in fields(Budget)} - {"used"}
         self.budget = Budget(**{name: getattr(self, name) for name in named})
@@ -151,19 +155,28 @@ class LlmJudgeReward(RewardFunction):
         ):
             if (value := getattr(self, name)) not in choices:
                 raise ValueError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
+        if self.system_role not in (True, False):
+            raise ValueError(f"system_role is {self.system_role!r}; it is true or false")
+        if not isinstance(self.extra_body, Mapping):
+            raise ValueError("extra_body is a mapping of fields of the request")  # noqa: TRY004
         if own := [name for name in _OWN_FIELDS if name in self.extra_body]:
             raise ValueError(f"extra_body holds {', '.join(own)}, which the reward sets itself")
         try:
-            json.dumps(dict(self.extra_body))
-        except TypeError as error:
+            json.dumps(dict(self.extra_body), allow_nan=False)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"extra_body cannot be written as JSON: {error}") from error
 
     def _check_numbers(self) -> None:
         for name in ("samples", "concurrency", "max_chars", "max_tokens"):
+            if name != "max_tokens" or self.max_tokens is not None:
+                whole(name, getattr(self, name), 1)
+        for name in _NUMBERS:
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
-        if self.temperature is not None and self.temperature < 0:
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int | float)
+            ):
+                raise ValueError(f"{name} is {value!r}; it must be a number")
+        if self.temperature is not None and not 0 <= self.temperature < float("inf"):
             raise ValueError(f"temperature is {self.temperature}; it must not be below 0")
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(
@@ -171,8 +184,22 @@ class LlmJudgeReward(RewardFunction):
                 "a temperature above 0, or one sample"
             )
 
+    def _checked_scale(self) -> tuple[float, float]:
+        scale = self.scale
+        numbers = isinstance(scale, list | tuple) and all(
+            isinstance(end, int | float) and not isinstance(end, bool) for end in scale
+        )
+        if not numbers or len(scale) != 2 or not -_INF < scale[0] < scale[1] < _INF:
+            raise ValueError(f"scale is {scale!r}; it is [low, high] with low < high")
+        return scale[0], scale[1]
+
     def _endpoints(self) -> list[Endpoint]:
         shared = {name: getattr(self, name) for name in ("base_url", "model", "api_key_env")}
+        if self.judges is not None and (
+            isinstance(self.judges, str | Mapping)
+            or not all(isinstance(judge, Mapping) for judge in self.judges)
+        ):
+            raise ValueError(f"judges is a list of mappings of {', '.join(shared)}")
         if self.judges is not None and not self.judges:
             raise ValueError("judges is empty; leave it out, or list at least one")
         made = []

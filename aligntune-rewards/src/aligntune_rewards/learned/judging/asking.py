@@ -42,8 +42,9 @@ _JSON = (
 
 # How chat templates mark turns. A server that reads them as such would let a completion start one.
 _TURNS = re.compile(
-    r"<(?=\|[^|<>\n]{1,40}\|>|/?s>|(?:start|end)_of_turn>|\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<?/?SYS>>)"
-    r"|\[(?=/?INST\])"
+    r"<(?=\|[^|<>\n]{1,40}\|?>|[a-z_]{1,20}\|>|/?s>|[be]os>|(?:start|end)_of_turn>"
+    r"|\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<?/?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\])"
 )
 
 
@@ -161,7 +162,9 @@ class Rubric:
         """The question about this material, which has a value for each of `names`."""
         nonce = secrets.token_hex(8)
         messages = self._messages(material, nonce)
-        identity = json.dumps([self._messages(material, "nonce"), self.reading, self.scale])
+        # What stands where is named too: the tags of "nonce" may occur in the material.
+        asked = [self._messages(material, "nonce"), sorted(material.items())]
+        identity = json.dumps([*asked, self.reading, self.scale])
         return Question(messages, identity, nonce, self.reading, self.scale)
 
     def _messages(self, material: Mapping[str, str], nonce: str) -> tuple[dict[str, str], ...]:
@@ -174,12 +177,17 @@ class Rubric:
             parts.append(literal)
             if name is not None:
                 tag = f"{name}-{nonce}"
-                parts.append(f"<{tag}>\n{_TURNS.sub(_parted, material[name])}\n</{tag}>")
+                parts.append(f"<{tag}>\n{_sendable(material[name])}\n</{tag}>")
         rules = f"{_RULES.format(nonce=nonce)}\n\n{end}"
         said = f"{''.join(parts)}\n\n{end}"
         if not self.system_role:
             return ({"role": "user", "content": f"{rules}\n\n{said}"},)
         return ({"role": "system", "content": rules}, {"role": "user", "content": said})
+
+
+def _sendable(text: str) -> str:
+    """The text with marks of chat templates broken, and ? for what UTF-8 does not know."""
+    return _TURNS.sub(_parted, text.encode("utf-8", "replace").decode())
 
 
 def _parted(match: re.Match[str]) -> str:

@@ -47,7 +47,7 @@ class Budget:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise ValueError(f"{name} is {limit}; it must be above 0, or be left out")
-        if min(self.price_in, self.price_out) < 0:
+        if not all(0 <= price < float("inf") for price in (self.price_in, self.price_out)):
             raise ValueError("price_in and price_out are prices of a million tokens, not below 0")
         if self.max_cost is not None and self.price_in == self.price_out == 0:
             raise ValueError(

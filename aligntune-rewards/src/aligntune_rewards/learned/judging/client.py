@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aligntune.redact import redact
+from aligntune_rewards.checks import whole
 from aligntune_rewards.learned.judging.asking import Question, UnreadableError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class JudgeError(RuntimeError):
 
 
 class FilteredError(Exception):
-    """The server's content filter stopped the reply."""
+    """The server's content filter stopped the reply, or what was to be judged."""
 
 
 class _PassingError(Exception):
@@ -65,7 +66,11 @@ class Endpoint:
     api_key_env: str | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
+        try:
+            parts = urlsplit(self.base_url)
+            _ = parts.port
+        except ValueError:  # it may repeat a password
+            raise ValueError("base_url is no URL: its host or port cannot be read") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("base_url is no URL of a server, such as http://localhost:8000/v1")
         if parts.username is not None or parts.password is not None:
@@ -89,16 +94,24 @@ class Endpoint:
         """The key, or None where none is needed.
 
         Raises:
-            JudgeError: if the environment does not hold it.
+            JudgeError: if the environment does not hold it, or no header can carry it.
         """
         if self.api_key_env is None:
             return None
-        if not (key := os.environ.get(self.api_key_env, "").strip()):
+        key = os.environ.get(self.api_key_env, "").strip()
+        if key and key.isascii() and key.isprintable():
+            return key
+        # What is named may be a key in capitals itself.
+        variable = redact({"api_key_env": self.api_key_env})["api_key_env"]
+        if not key:
             raise JudgeError(
-                f"the environment variable {self.api_key_env} is not set; params.api_key_env names "
+                f"the environment variable {variable} is not set; params.api_key_env names "
                 "it as that of the judge's key"
             )
-        return key
+        raise JudgeError(
+            f"the environment variable {variable}, which params.api_key_env names, holds more than "
+            "a key: a line break, or characters that are not ASCII"
+        )
 
 
 @dataclass(frozen=True)
@@ -119,8 +132,9 @@ class Patience:
         for name in ("request_timeout", "max_wait"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}; it is a number of seconds")
-        if self.retries < 0 or not 0 <= self.backoff < float("inf"):
-            raise ValueError("retries and backoff must not be below 0")
+        whole("retries", self.retries, 0)
+        if not 0 <= self.backoff < float("inf"):
+            raise ValueError(f"backoff is {self.backoff}; it must not be below 0")
 
     def wait(self, attempt: int, asked: float | None) -> float:
         """Seconds before the next try, after `attempt` of them."""
@@ -143,7 +157,7 @@ class Session:
 
         Raises:
             JudgeError: if there is none after all retries, or the server refuses the request.
-            FilteredError: if a content filter stopped the reply.
+            FilteredError: if a content filter stopped the reply or the question.
             BudgetExceededError: if nothing more may be asked.
         """
         longest = self.patience.max_wait
@@ -187,6 +201,8 @@ class Session:
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _PassingError(f"{type(error).__name__}: {_clean(str(error), key)}") from error
         if response.status_code != httpx.codes.OK:
+            if response.status_code == httpx.codes.BAD_REQUEST and _filtered(content):
+                raise FilteredError
             said = f"it answered {response.status_code}: {_clean(content, key)}"
             if response.status_code in _PASSING:
                 raise _PassingError(said, _asked_wait(response.headers.get("retry-after")))
@@ -201,6 +217,14 @@ async def _read(response: httpx.Response) -> str:
         if len(found) > _LARGEST:
             raise _PassingError(f"the reply is longer than {_LARGEST} bytes")
     return found.decode("utf-8", "replace")
+
+
+def _filtered(content: str) -> bool:
+    """Whether a refusal comes from a content filter, as Azure says it of what it is sent."""
+    try:
+        return bool(json.loads(content)["error"]["code"] == "content_filter")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _score(content: str, question: Question, budget: Budget, key: str | None) -> float:
