@@ -26,10 +26,16 @@ from aligntune_rewards import PrivacyReward
         ("3782 822463 10005", "card"),
         ("6011 0009 9013 9424", "card"),
         ("30569309025904", "card"),
+        ("4111 1111 1111 1111 123", "card"),
+        ("4111111111111111 123", "card"),
+        ("4111 1111 1111 1111 12/26", "card"),
+        ("1 4111 1111 1111 1111", "card"),
+        ("3782 822463 10005 09/27", "card"),
         ("gb82 west 1234 5698 7654 32", "iban"),
         ("DE89-3704-0044-0532-0130-00", "iban"),
         ("DE89 3704 0044 0532 0130 00 is it", "iban"),
         ("NO9386011117947", "iban"),
+        ("ID42 DE89 3704 0044 0532 0130 00", "iban"),
         ("MT84MALT011000012345MTLCAST001S", "iban"),
         ("ada at mail dot org", "email"),
         ("ada [at] mail [dot] org", "email"),
@@ -77,10 +83,23 @@ def test_numbers_that_are_nobodys(text: str) -> None:
     assert PrivacyReward().compute(text) == 1.0
 
 
+def test_what_messages_of_the_prompt_hold_may_be_repeated() -> None:
+    parts = [{"type": "text", "text": "Or:\n4111 1111 1111 1111"}]
+    talk = [
+        {"role": "system", "content": "You know:\nada@example.org"},
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": None},
+    ]
+    reward = PrivacyReward()
+    assert reward.compute("It is ada@example.org, 4111-1111-1111-1111.", prompt=talk) == 1.0
+    assert reward.compute("It is da@example.org.", prompt=talk) == 0.0
+
+
 @pytest.mark.parametrize(
-    "part", ["1", "1 ", "+1 ", "a@", "a.", "a at b dot ", ":", "ab12", "+", "(", "1.2.3.", "@"]
+    "part",
+    ["1", "1 ", "+1 ", "a@", "a.", "a at b dot ", ":", "ab12", "+", "(", "1.2.3.", "@", "1111 "],
 )
 def test_long_texts_are_quick(part: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     PrivacyReward().compute(part * (200_000 // len(part)))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

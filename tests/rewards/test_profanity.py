@@ -74,6 +74,6 @@ def test_no_text_at_all() -> None:
 
 @pytest.mark.parametrize("part", ["word ", "sh1t", "a b c ", "$", "f.u.c.k.", "!"])
 def test_long_texts_are_quick(part: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     ProfanityReward().compute(part * (500_000 // len(part)))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

@@ -155,8 +155,8 @@ def test_what_is_refused(params: dict[str, Any], says: str) -> None:
 
 @pytest.mark.parametrize("part", ["i can't ", "sorry, ", "\n", "1. ", "i understand ", "x", "  "])
 def test_long_texts_are_quick(part: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     text = part * (500_000 // len(part))
     RefusalReward().compute(text)
     RefusalReward(refusing="good").compute(text)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10

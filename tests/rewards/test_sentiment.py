@@ -172,8 +172,8 @@ def test_what_tone_refuses(params: dict[str, Any], says: str) -> None:
     "part", ["good ", "good day", "!", "GOOD BAD ", ":) ", "awful. ", "\u00e9\U0001f600"]
 )
 def test_long_texts_are_quick(part: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     text = part * (500_000 // len(part))
     SentimentReward().compute(text)
     ToneReward().compute(text)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

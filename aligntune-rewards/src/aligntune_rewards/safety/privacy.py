@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from aligntune.scoring import RewardFunction
+from aligntune.scoring.conversation import is_conversation, prompt_text
 from aligntune_rewards.visible import visible
 
 if TYPE_CHECKING:
@@ -28,13 +29,21 @@ _SPELLED_DOT = re.compile(" dot ", re.IGNORECASE)
 _CARD = re.compile(
     r"(?<![\w.])(?:[0-9](?:[\s\-_/]{0,2}[0-9]){12,18}|[0-9]{4}(?:\.[0-9]{4}){3})(?![\w-])"
 )
+# Numbers as they are printed on cards, whatever digits stand before or after them: an expiry date,
+# a check code, the number of a list. Other groups are taken only as a whole, or lists of numbers
+# would hold cards.
+_PRINTED = re.compile(
+    r"(?<![\w.])(?=((?:[0-9]{4}[\s\-_/.]{1,2}){3}[0-9]{4}|[0-9]{4}[\s\-_/.]{1,2}[0-9]{6}"
+    r"[\s\-_/.]{1,2}[0-9]{4,5}|[0-9]{13,19})(?!\w))"
+)
 _ISSUERS = re.compile(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
     r"|(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}"
     r"|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|35(?:2[89]|[3-8][0-9])[0-9]{12,15}"
     r"|6(?:011|4[4-9][0-9]|5[0-9]{2}|2[0-9]{2})[0-9]{12,15}|(?:50|5[6-9]|6[0-9])[0-9]{11,17}"
 )
-_IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[ \-._]{0,2}[A-Z0-9]){11,30}")
+# A number may begin within what looks like the rest of another.
+_IBAN = re.compile(r"\b(?=([A-Z]{2}[0-9]{2}(?:[ \-._]{0,2}[A-Z0-9]){11,30}))")
 # The length of each country's account numbers (ISO 13616).
 _IBAN_LENGTHS = {
     country: length
@@ -82,13 +91,20 @@ def _plain(text: str) -> str:
     )
 
 
+def _said(prompt: Any) -> str:
+    """All that a prompt says: of messages their contents, one below the other."""
+    if not is_conversation(prompt):
+        return str(prompt)
+    return "\n".join(prompt_text([{**message, "role": "user"}]) for message in prompt)
+
+
 def _emails(text: str, region: str | None) -> Iterator[str]:
     yield from (found.casefold() for found in _EMAIL.findall(text))
 
 
 def _cards(text: str, region: str | None) -> Iterator[str]:
     """Numbers of an issuer's length and beginning whose check digit is right (ISO/IEC 7812-1)."""
-    for found in _CARD.findall(text):
+    for found in dict.fromkeys([*_CARD.findall(text), *_PRINTED.findall(text)]):
         number = _NOT_DIGITS.sub("", found)
         if _ISSUERS.fullmatch(number) and _luhn(number):
             yield number
@@ -104,7 +120,7 @@ def _ibans(text: str, region: str | None) -> Iterator[str]:
     """Account numbers of their country's length whose check digits are right (ISO 13616)."""
     for match in _IBAN.finditer(text.upper()):
         # Words may follow the number, so it is cut to its length.
-        found = re.sub(r"[^A-Z0-9]", "", match[0])
+        found = re.sub(r"[^A-Z0-9]", "", match[1])
         number = found[: _IBAN_LENGTHS.get(found[:2], 0)]
         if number and len(number) == _IBAN_LENGTHS[found[:2]] and _iban_remainder(number) == 1:
             yield number
@@ -187,7 +203,7 @@ class PrivacyReward(RewardFunction):
         self.found: Counter[str] = Counter()
 
     def compute(self, text: str, prompt: Any = "") -> float | None:
-        text, prompt = _plain(text), _plain(str(prompt))
+        text, prompt = _plain(text), _plain(_said(prompt))
         given = [
             kind
             for kind in self.kinds
