@@ -77,6 +77,21 @@ def same(text, reference, ignore=False):
 
 def broken(text):
     raise KeyError("no such table")
+
+
+def leaves(text):
+    raise SystemExit(3)
+
+
+def late(text):
+    if text == "270":
+        raise KeyError(text)
+    return 1.0
+
+
+def prints(text):
+    print("looking at", text)
+    return 0.5
 '''
 
 
@@ -261,7 +276,22 @@ def test_several_texts_have_a_reference_each_or_share_one(run: Run, marks: Plugi
         (["digits", "--text", "a", "--params", "[]"], "must be a JSON object"),
         (["picky", "--text", "a", "--reference", "a"], 'pip install "marks[all]"'),
         (["marks:broken", "--text", "a"], "raised KeyError: 'no such table' on sample 0 of 1"),
-        (["digits", "--file", "rows.jsonl", "--text-column", "said"], "row 0: column 'said'"),
+        (
+            ["digits", "--file", "rows.jsonl", "--text-column", "said"],
+            "--text-column 'said': the columns are answer, completion",
+        ),
+        (
+            ["digits", "--file", "rows.jsonl", "--prompt-column", "asked"],
+            "--prompt-column 'asked': the columns are answer, completion",
+        ),
+        (
+            ["digits", "--file", "asked.jsonl", "--text-column", "prompt"],
+            "--text-column and --prompt-column are both 'prompt'",
+        ),
+        (["digits", "--text", "a", "--column", "completion=b"], "--column completion: use --text"),
+        (["digits", "--text", "a", "--param", "at_most=b"], "at_most is 'b'; it must be a number"),
+        (["marks:leaves", "--text", "a"], "raised SystemExit: 3"),
+        (["marks:late", "--file", "many.jsonl"], "rows 256 to 299: reward 'marks:late' raised"),
         (["digits", "--file", "none.jsonl"], "none.jsonl: there is no such file"),
         (["digits", "--file", "bad.jsonl"], "bad.jsonl:2: not JSON"),
         (["digits", "--file", "list.jsonl"], "list.jsonl:1: a row is an object"),
@@ -279,10 +309,25 @@ def test_mistakes_are_one_message(
         "list.jsonl": "[1]\n",
         "empty.jsonl": "\n",
         "other.jsonl": '{"said": "a"}\n',
+        "asked.jsonl": '{"prompt": "a"}\n',
+        "many.jsonl": "".join(f'{{"text": "{n}"}}\n' for n in range(300)),
     }.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe")
     assert says in run("rewards", "test", *arguments).wrong
+
+
+def test_what_a_reward_prints_is_no_part_of_the_json(run: Run, marks: Plugins) -> None:
+    answer = run("rewards", "test", "marks:prints", "--text", "a", "--json")
+    assert json.loads(answer.out)["rewards"]["marks:prints"]["values"] == [0.5]
+    assert "looking at a" in answer.err
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(run: Run, marks: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "marked.jsonl"
+    path.write_text('{"text": "42"}\n', encoding="utf-8-sig")
+    found = json.loads(run("rewards", "test", "digits", "--file", str(path), "--json").out)
+    assert found["rewards"]["digits"]["values"] == [1.0]
 
 
 def test_what_would_command_a_terminal_is_not_shown(run: Run, marks: Plugins) -> None:

@@ -233,7 +233,9 @@ def rewards_test(
     text_column: Annotated[
         str | None, typer.Option(help="Column of completions.", show_default="completion, text")
     ] = None,
-    prompt_column: Annotated[str, typer.Option(help="Column of prompts.")] = "prompt",
+    prompt_column: Annotated[
+        str | None, typer.Option(help="Column of prompts.", show_default="prompt")
+    ] = None,
     reference_column: Annotated[
         str | None, typer.Option(help="Column of references.", show_default="as in training")
     ] = None,

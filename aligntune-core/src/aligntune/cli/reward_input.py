@@ -11,6 +11,8 @@ from aligntune.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["read_params", "rows_of"]
 
+_FLAGS = {"completion": "text", "reference": "reference", "prompt": "prompt"}
+
 
 def rows_of(
     file: Path | None,
@@ -38,6 +40,8 @@ def rows_of(
         for index, row in enumerate(rows if values else ()):
             row[name] = values[index] if len(values) > 1 else values[0]
     more = dict(_assigned(text, "--column") for text in columns)
+    if twice := sorted(more.keys() & rows[0].keys()):
+        raise ConfigError(f"--column {twice[0]}: use --{_FLAGS[twice[0]]}, which is given already")
     return [{**row, **more} for row in rows]
 
 
@@ -58,7 +62,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 
 def _lines(file: Path) -> Iterable[dict[str, Any]]:
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue

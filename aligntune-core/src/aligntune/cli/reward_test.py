@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -22,6 +24,7 @@ from aligntune.scoring.trial import Trial, batch_of_rows, try_reward
 __all__ = ["run"]
 
 _TEXT_COLUMNS = ("completion", "text")
+_PROMPT_COLUMN = "prompt"
 _SHOWN = 5  # rows at either end of a file that are shown
 _APART = 3  # rows where two rewards disagree
 
@@ -31,7 +34,7 @@ def run(
     rows: Sequence[Mapping[str, Any]],
     *,
     text_column: str | None,
-    prompt_column: str,
+    prompt_column: str | None,
     reference_column: str | None,
     params: Mapping[str, Mapping[str, Any]],
     as_json: bool,
@@ -40,13 +43,16 @@ def run(
     show_log("ERROR")  # failures are counted below, and the reference is named there
     if repeated := {name for name in names if list(names).count(name) > 1}:
         raise ConfigError(f"{', '.join(sorted(repeated))} is named twice")
-    rewards = {name: _made(name, params.get(name, {})) for name in names}
+    _check_columns(rows, text_column, prompt_column)
     text_column = text_column or _text_column(rows)
-    batch = batch_of_rows(rows, text_column, prompt_column)
-    _check_reference(rewards, batch, reference_column)
-    trials = {
-        name: try_reward(name, reward, batch, reference_column) for name, reward in rewards.items()
-    }
+    batch = batch_of_rows(rows, text_column, prompt_column or _PROMPT_COLUMN)
+    with contextlib.redirect_stdout(sys.stderr):  # what a reward prints is no part of the answer
+        rewards = {name: _made(name, params.get(name, {})) for name in names}
+        _check_reference(rewards, batch, reference_column)
+        trials = {
+            name: try_reward(name, reward, batch, reference_column)
+            for name, reward in rewards.items()
+        }
     pairs = {
         (a, b): agreement(trials[a].values, trials[b].values) for a, b in combinations(names, 2)
     }
@@ -69,6 +75,20 @@ def _made(name: str, params: Mapping[str, Any]) -> RewardFunction:
     if ":" in name and not plugins.rewards.matching(name):
         return build_reward(CUSTOM, {**params, "reward_function": name}, plugins)[1]
     return build_reward(name, params, plugins)[1]
+
+
+def _check_columns(
+    rows: Sequence[Mapping[str, Any]], text_column: str | None, prompt_column: str | None
+) -> None:
+    columns = {name for row in rows for name in row}
+    for flag, named in (("--text-column", text_column), ("--prompt-column", prompt_column)):
+        if named is not None and named not in columns:
+            raise DataError(f"{flag} {named!r}: {listed(columns)}")
+    if text_column is not None and text_column == (prompt_column or _PROMPT_COLUMN):
+        raise ConfigError(
+            f"--text-column and --prompt-column are both {text_column!r}; a column holds the "
+            "completions or the prompts"
+        )
 
 
 def _check_reference(

@@ -36,7 +36,7 @@ def raw_values(name: str, reward: RewardFunction, batch: RewardBatch) -> list[fl
         raise RewardError(
             f"reward {name!r} raised {_described(cause)} on {sample(batch, error.index)}"
         ) from cause
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         first = f", of which the first is {sample(batch, 0)}" if len(batch) else ""
         raise RewardError(
             f"reward {name!r} raised {_described(error)} on a batch of {len(batch)}{first}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Accepts", "check_params", "is_async", "is_trl_native", "name_of", "takes"]
 
 V = TypeVar("V")
+_NUMBERS = frozenset({"int", "float"})
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def check_params(
     """Check that a callable takes these parameters by name; if `complete`, that it needs no others.
 
     Raises:
-        ConfigError: naming the parameters that are not taken, or missing, and those that are.
+        ConfigError: naming the parameters that are not taken, missing, or no numbers where due.
     """
     parameters = _parameters(function, said_by)
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -139,6 +140,23 @@ def check_params(
     missing = sorted(p.name for p in named if p.default is p.empty and p.name not in params)
     if complete and missing:
         raise ConfigError(f"{said_by} needs the parameter {', '.join(map(repr, missing))}; {takes}")
+    for parameter in named:
+        if parameter.name in params and _is_no_number(parameter, params[parameter.name]):
+            raise ConfigError(
+                f"{said_by}: {parameter.name} is {params[parameter.name]!r}; it must be a number"
+            )
+
+
+def _is_no_number(parameter: inspect.Parameter, value: object) -> bool:
+    """Whether a parameter takes nothing but numbers, by its annotation, and this is none."""
+    annotation = parameter.annotation
+    written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    kinds = {kind.strip() for kind in written.split("|")}
+    if not kinds & _NUMBERS or not kinds <= _NUMBERS | {"None"}:
+        return False
+    if value is None:
+        return "None" not in kinds and parameter.default is not None
+    return isinstance(value, str | bool | list | dict)
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:

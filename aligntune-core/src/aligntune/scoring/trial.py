@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aligntune.errors import DataError
+from aligntune.errors import DataError, RewardError
 from aligntune.scoring.cache import VALUES
 from aligntune.scoring.conversation import completion_text, is_conversation
 from aligntune.scoring.faults import raw_values
@@ -103,7 +103,13 @@ def try_reward(
     seconds = 0.0
     for start in range(0, len(batch), _CHUNK):
         part = _part(batch, start, start + _CHUNK)
-        took, found = _timed(lambda part=part: raw_values(name, reward, part))
+        try:
+            took, found = _timed(lambda part=part: raw_values(name, reward, part))
+        except RewardError as error:
+            if not start:
+                raise
+            where = f"rows {start} to {start + len(part) - 1}"
+            raise RewardError(f"{where}: {error}") from error.__cause__
         seconds += took
         values += found
     kinds = Counter(value.kind for value in values if isinstance(value, Failed))
