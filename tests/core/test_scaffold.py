@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import tomllib
 from collections.abc import Callable
@@ -76,6 +77,19 @@ def test_a_module_without_a_package_takes_its_name_too(toy: Plugins, site: Path)
         Names.checked("reward", "lonely", toy)
 
 
+def test_a_folder_of_the_working_directory_takes_no_name(
+    toy: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    (tmp_path / "lonely").mkdir()
+    assert Names.checked("reward", "lonely", toy)
+    (tmp_path / "lonely" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    with pytest.raises(ConfigError, match="a module lonely is installed"):
+        Names.checked("reward", "lonely", toy)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_whole(toy: Plugins, kind: str) -> None:
     names = Names.checked(kind, "my-own", toy)
@@ -116,6 +130,7 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(run: Run, toy: Plugi
     said = json.loads(run("plugins", "new", "reward", "my-own", "-o", "b/c", "--json").out)
     assert all(Path(file).is_file() for file in said["files"])
     assert said["folder"] == "b/c"
+    assert "pytest 'b c'" in run("plugins", "new", "reward", "my-own", "-o", "b c").said
 
 
 def test_the_command_alone_still_lists_plugins(run: Run, toy: Plugins) -> None:

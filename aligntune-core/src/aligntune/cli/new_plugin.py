@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from aligntune import plugins as installed
@@ -26,7 +27,7 @@ def run(kind: str, name: str, output: Path | None, *, as_json: bool) -> None:
         _line(f"  {file}")
     _line("\nnext")
     _line(f'  pip install -e "{folder if folder.is_absolute() else f"./{folder}"}[testing]"')
-    _line(f"  pytest {folder}")
+    _line(f"  pytest {shlex.quote(str(folder))}")
 
 
 def _line(text: str) -> None:

@@ -9,6 +9,7 @@ import keyword
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from aligntune.errors import ConfigError
@@ -90,6 +91,9 @@ class Names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             version = importlib.metadata.version(self.distribution)
             return f"a package {self.distribution} {version} is installed"
-        if importlib.util.find_spec(self.module) is not None:
+        spec = importlib.util.find_spec(self.module)
+        # Any folder of the working directory is found too, as a package without a loader's file.
+        here = [str(Path.cwd() / self.module)]
+        if spec is not None and (spec.origin or [*(spec.submodule_search_locations or ())] != here):
             return f"a module {self.module} is installed"
         return None
