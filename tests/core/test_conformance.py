@@ -231,6 +231,12 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
         reward_conformance(Good, speed=1)
 
 
+@pytest.mark.parametrize("rows", [[], [{"completion": "a"}]])
+def test_rows_without_a_text_are_refused(rows: list[dict[str, str]]) -> None:
+    with pytest.raises(ValueError, match="at least one row, and each the completion as 'text'"):
+        reward_conformance(Good, rows=rows)
+
+
 def test_the_texts_are_what_they_say() -> None:
     assert all(text.encode("utf-8") for text in UNICODE)
     sizes = [len(text) for text in long_texts()]

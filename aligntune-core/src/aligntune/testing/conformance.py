@@ -73,14 +73,18 @@ def reward_conformance(
 
     Raises:
         TypeError: for an attribute that there is not.
+        ValueError: if there are no rows, or one of them has no text.
     """
     base = RegisteredRewardConformance if isinstance(reward, str) else RewardConformance
     if unknown := sorted(name for name in more if name not in RewardConformance.__annotations__):
         raise TypeError(f"reward_conformance has no setting {', '.join(map(repr, unknown))}")
+    rows = tuple(rows)
+    if not rows or any("text" not in row for row in rows):
+        raise ValueError("rows must hold at least one row, and each the completion as 'text'")
     # A function that stands in a class becomes a method, unless it is static.
     held = {"reward": staticmethod(reward)} if callable(reward) else {"reward": reward}
     given = staticmethod(params) if callable(params) else (params or {})
-    body = {**held, "params": given, "rows": tuple(rows), **more}
+    body = {**held, "params": given, "rows": rows, **more}
     return type("RewardConformance", (base,), body)
 
 
@@ -247,8 +251,11 @@ class RewardConformance:
         low, high = reward.range
         batches = [batch_of(self.with_text([text])) for text in long_texts()]
         found, _ = score_elsewhere(reward, batches, limit=limit)
-        for values in found:
-            assert all(value is None or low <= value <= high for value in values)
+        for batch, (value,) in zip(batches, found, strict=True):
+            assert value is None or low <= value <= high, (
+                f"{len(batch.texts[0])} characters, {batch.texts[0][:40]!r} and so on, earn "
+                f"{value}; the declared range is {low} to {high}"
+            )
 
     def test_missing_reference(self) -> None:
         """Where what it requires is missing, it says so or returns None; it makes up no number."""
