@@ -143,6 +143,7 @@ def test_rows_agree_but_for_the_last_digits() -> None:
     [
         ("SELECT 'Paris' AS name UNION SELECT 'Lyon'", "guess"),
         ("VALUES ('Paris'), ('Lyon')", "guess"),
+        ("SELECT 'Paris' FROM sqlite_master UNION SELECT 'Lyon'", "guess"),
         ("DELETE FROM city", "not allowed"),
         ("UPDATE city SET country = 'France'", "not allowed"),
         ("INSERT INTO city SELECT * FROM city RETURNING name", "not allowed"),
@@ -245,6 +246,8 @@ def test_a_batch_with_its_columns(reward: SqlExecutionReward) -> None:
         ({"schema": SCHEMA, "rows": {"nowhere": [[1]]}}, "no such table: nowhere"),
         ({"schema": SCHEMA, "rows": {"city": 5}, "expected": []}, "the rows of 'city' are no list"),
         ({"schema": SCHEMA, "rows": {"city": [5]}, "expected": []}, "are no list of lists or map"),
+        ({"schema": SCHEMA, "expected": "x"}, "expected is 'x', a text that is no JSON"),
+        ({"schema": SCHEMA, "rows": "x"}, "rows is 'x', a text that is no JSON"),
         ({"schema": SCHEMA, "expected": 3}, "expected is a int; it must be a list of rows"),
         ({"schema": SCHEMA, "expected": [[{}]]}, "which is no value of SQL"),
         ({"schema": SCHEMA, "reference": "SELECT x FROM city"}, "does not run: error .no such col"),

@@ -119,7 +119,7 @@ class SqlExecutionReward(RewardFunction):
     def _wanted(self, script: str, rows: Any, reference: Any, expected: Any) -> tuple[Rows, bool]:
         """The right rows, and whether the reference reads a table to find them."""
         if expected is not None:
-            given = json.loads(expected) if isinstance(expected, str) else expected
+            given = _given(expected, "expected")
             return rows_of(given), False
         key = json.dumps([script, rows, str(reference)], default=str)
         found = self._right.get(key)
@@ -172,8 +172,15 @@ def _scripts(schema: Any) -> list[str]:
     return list(scripts)
 
 
+def _given(value: Any, column: str) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"{column} is {value!r:.80}, a text that is no JSON ({error})") from None
+
+
 def _tables(rows: Any) -> dict[str, Any] | None:
-    given = json.loads(rows) if isinstance(rows, str) else rows
+    given = _given(rows, "rows")
     if given is None:
         return None
     if not isinstance(given, Mapping):

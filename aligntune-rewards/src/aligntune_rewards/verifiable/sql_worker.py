@@ -40,7 +40,8 @@ class _Reader:
         self.reads = False
 
     def allows(self, action: int, first: str | None, second: str | None, *_: object) -> int:
-        if action == sqlite3.SQLITE_READ:
+        # The tables of SQLite's own are in every database, and hold no data.
+        if action == sqlite3.SQLITE_READ and not str(first).lower().startswith("sqlite_"):
             self.reads = True
         if action in _READING:
             return sqlite3.SQLITE_OK
