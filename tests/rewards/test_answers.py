@@ -143,6 +143,27 @@ def test_percent(text: str) -> None:
         ("x  +  1", "x + 1", True),
         ("", "", False),
         ("", "72", False),
+        (r"72^\circ", "72", True),
+        (r"72\text{ cm}", "72", True),
+        ("72 cm\u00b2", "72", True),
+        ("<b>72</b> pens", "72", True),
+        ("72 km/h", "72", True),
+        ("x = 72", "72", True),
+        (r"\sqrt{72}", "72", False),
+        (r"\frac{72}{x}", "72", False),
+        (r"2\pi", "2", False),
+        ("72!", "72", False),
+        ("72\u00b2", "72", False),
+        ("72^x", "72", False),
+        ("72x", "72", False),
+        ("72k", "72", False),
+        ("x + 72", "72", False),
+        ("x < 72", "72", False),
+        (r"x_{72}", "72", False),
+        ("not 72", "72", False),
+        ("n't 72", "72", False),
+        ("seventy-one or 72", "72", False),
+        ("\uff17\uff11, 72", "72", False),
     ],
 )
 def test_same_answer(answer: str, reference: str, same: bool) -> None:
@@ -152,6 +173,7 @@ def test_same_answer(answer: str, reference: str, same: bool) -> None:
 def test_tolerance() -> None:
     assert same_answer("3.14", "3.1416", tolerance=0.01)
     assert not same_answer("3.13", "3.1416", tolerance=0.01)
+    assert same_answer("1.3", "1", tolerance=0.3)  # the float 0.3 is a little less
 
 
 @pytest.mark.parametrize(
@@ -214,22 +236,28 @@ def test_no_text_breaks_it(text: str) -> None:
         "1,",
         "1",
         "####\n",
+        "####",
+        "\n",
         "9e9/",
         "- ",
+        "not ",
     ],
 )
-def test_hostile_texts_take_no_time(piece: str) -> None:
-    text = piece * (200_000 // len(piece))
-    started = time.perf_counter()
+@pytest.mark.parametrize(
+    ("before", "after"), [("", ""), ("72", "72"), ("", "\nx"), ("answer is", "")]
+)
+def test_hostile_texts_take_no_time(piece: str, before: str, after: str) -> None:
+    text = before + piece * (200_000 // len(piece)) + after
+    started = time.process_time()
     candidates(text)
     last_number(text)
     same_answer(text, "72")
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 def test_boxes_that_are_deeply_nested_take_no_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert boxed(r"\boxed{" * 50_000 + "72" + "}" * 50_000) == [
         r"\boxed{" * 49_999 + "72" + "}" * 49_999
     ]
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0

@@ -12,6 +12,7 @@ from aligntune_rewards import AccuracyReward, MathAccuracyReward, MultipleChoice
 
 CITIES = ["Paris", "Rome", "New York", "York"]
 
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -177,6 +178,6 @@ def test_only_what_follows_the_reasoning_is_read() -> None:
 
 @pytest.mark.parametrize("piece", ["(A) ", "A", "answer is ", "\\boxed{", " ", "not ", "Rome "])
 def test_hostile_texts_take_no_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     MultipleChoiceReward().compute(piece * (1_000_000 // len(piece)), "B", CITIES)
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0

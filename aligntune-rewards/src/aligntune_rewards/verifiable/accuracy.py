@@ -27,9 +27,10 @@ class AccuracyReward(RewardFunction):
     reference is a number, or else the whole text.
 
     Numbers are compared exactly, as fractions: `0.5`, `1/2`, `\frac{1}{2}` and `50%` are equal, and
-    so are `1,234` and `1234`. Units are not interpreted. Other answers must agree but for case,
-    spaces, formatting and a full stop at the end. The reference may be a worked solution, of which
-    the final answer counts, or a list of which any item will do.
+    so are `1,234` and `1234`. Units are not interpreted, but `\sqrt{72}`, `72!` or `not 72` are not
+    72. Other answers must agree but for case, spaces, formatting and a full stop at the end. The
+    reference may be a worked solution, of which the final answer counts, or a list of which any
+    item will do.
 
     Range: 0 or 1. Higher is better. Columns: the reference; a row without one is left out (None).
 

@@ -30,9 +30,10 @@ _LARGEST_EXPONENT = 400
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 # `#### 72` anywhere, `#### Paris` on the last line; elsewhere it is a heading.
-_HASHES = re.compile(r"####[ \t]*((?=\W{0,4}[0-9])[^\n]+|[^\n]+(?=\s*\Z))")
+_NUMBER_HASHES = re.compile(r"####[ \t]*(?=[^\w\n]{0,4}[0-9])([^\n]+)")
+_LAST_HASHES = re.compile(r"####[ \t]*([^\n]+)")
 # Looks ahead, so that a later "answer is" on the same line is found too.
-_PROSE = re.compile(r"\banswer(?:\s+is|\s*[:=])\s*:?\s*(?=([^\n]{1,500}))", re.IGNORECASE)
+_PROSE = re.compile(r"\banswer(?:\s+is|\s*[:=])\s*(?::\s*)?(?=([^\n]{1,500}))", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _FORMATTING = " \t\r\n*_`$"
 
@@ -41,6 +42,19 @@ _DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _NUMBER = re.compile(rf"([-+]?)\s*[$€£¥]?\s*({_DECIMAL})(?:\s*/\s*({_DECIMAL}))?\s*(%?)")
 _IN_TEXT = re.compile(rf"(?<![\w.])[-+]?[$€£¥]?{_DECIMAL}(?:/{_DECIMAL})?(?![0-9])\s?%?")
 _HAS_DIGIT = re.compile("[0-9]")
+# What beside a number leaves it as it is: formatting, degrees, the end of an ordinal.
+_HARMLESS = re.compile(
+    r"</?[A-Za-z]+>|\\(?:text|math)[a-z]*\b|\\(?:displaystyle|left|right|underline|q?quad|degree)\b"
+    r"|\^\s*\{?\s*(?:\\circ|(?:st|nd|rd|th))\b|\\[ ;:]"
+)
+# What makes it another one, or none: \sqrt{72}, 72!, 2\pi, x + 72, x < 72, 72k, not 72.
+_CHANGED = re.compile(
+    r"[\\^!\u221a\u00b1\u03c0\u221e]|_\s*\{|[0-9][\u00b2\u00b3\u00b9\u2070-\u2079\u00bc-\u00be]"
+    r"|[<>\u2260\u2264\u2265]=?\s*[-+$]?[.0-9]|[0-9]\s*[<>\u2260\u2264\u2265]"
+    r"|\b[A-Za-z)]\s*[-+*/\u00b7\u00d7]\s*[.0-9]|[0-9]\s*[-+*/\u00b7\u00d7]\s*(?:[A-Za-z(]|pi)\b"
+    r"|[0-9](?:\s?(?:[inxyz]|pi)|[kKMB])\b|\b(?:[Oo]r|[Nn]or)\b"
+)
+_DENIED = re.compile(r"\b(?:not|never|neither|except|than)\b|n['\u2019]t\b", re.IGNORECASE)
 _FRAC = re.compile(r"\\[dt]?frac\{\s*([0-9]+)\s*\}\{\s*([0-9]+)\s*\}")
 _PLAIN = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 
@@ -83,10 +97,19 @@ def candidates(text: str, *, numeric: bool = False) -> list[str]:
     for declared in (boxed(text), _tagged(text)):
         if declared:
             return list(dict.fromkeys(answer.strip() for answer in declared))
-    said = [(match.start(), match[1]) for match in _HASHES.finditer(text)]
+    said = _hashes(text)
     said += [(m.start(), _SENTENCE_END.split(m[1], maxsplit=1)[0]) for m in _PROSE.finditer(text)]
     said = [(at, answer) for at, answer in said if not numeric or _HAS_DIGIT.search(answer)]
     return [max(said)[1].strip()] if said else []
+
+
+def _hashes(text: str) -> list[tuple[int, str]]:
+    """What follows `####`, and where."""
+    text = text.rstrip()
+    line = text.rfind("\n") + 1
+    found = [(match.start(), match[1]) for match in _NUMBER_HASHES.finditer(text, 0, line)]
+    last = _LAST_HASHES.search(text, line)
+    return [*found, (last.start(), last[1])] if last else found
 
 
 def check_after(after: str | None) -> str | None:
@@ -116,7 +139,7 @@ def references_of(reference: object) -> list[str]:
     if isinstance(reference, list | tuple):
         return [answer for item in reference for answer in references_of(item)]
     text = str(reference)
-    for found in (boxed(text), _HASHES.findall(text)):
+    for found in (boxed(text), [answer for _, answer in _hashes(text)]):
         if found:
             return [found[-1].strip()]
     return [text.strip()]
@@ -143,18 +166,19 @@ def parse_number(text: str) -> tuple[Fraction, bool] | None:
 
 
 def same_answer(answer: str, reference: str, *, tolerance: float = 0.0) -> bool:
-    """Whether an answer is the reference.
+    r"""Whether an answer is the reference.
 
     If the reference is a number, the answer must be that number, or hold exactly one number, which
-    is it (`72 dollars` for 72): units are not interpreted. Where only one of the two carries a
-    percent sign, 50% is both 50 and 1/2. `tolerance` is the largest difference allowed.
+    is it (`72 dollars` for 72): units are not interpreted, but what makes it another number counts
+    (`\sqrt{72}`, `72!`, `not 72`). Where only one of the two carries a percent sign, 50% is both 50
+    and 1/2. `tolerance` is the largest difference allowed.
     Otherwise the texts must agree but for case, spaces, formatting and a full stop at the end.
     """
     wanted = parse_number(reference)
     if wanted is None:
         return _words(answer) == _words(reference) != ""
     given = parse_number(answer) or _only_number(answer)
-    return given is not None and _equal(given, wanted, Fraction(tolerance))
+    return given is not None and _equal(given, wanted, Fraction(str(tolerance)))
 
 
 def last_number(text: str) -> str | None:
@@ -164,8 +188,18 @@ def last_number(text: str) -> str | None:
 
 
 def _only_number(text: str) -> tuple[Fraction, bool] | None:
-    found = _IN_TEXT.findall(_cleaned(text))
-    return parse_number(found[0]) if len(found) == 1 else None
+    plain = _cleaned(text)
+    found = list(_IN_TEXT.finditer(plain))
+    if len(found) != 1 or _DENIED.search(plain[: found[0].start()]):
+        return None
+    if _CHANGED.search(_HARMLESS.sub(" ", plain)) or _other_digits(plain):
+        return None
+    return parse_number(found[0][0])
+
+
+def _other_digits(text: str) -> bool:
+    """Whether digits of another script stand there: they are a number, too."""
+    return not text.isascii() and any(c.isdecimal() and not c.isascii() for c in text)
 
 
 def _equal(given: tuple[Fraction, bool], wanted: tuple[Fraction, bool], within: Fraction) -> bool:
