@@ -144,3 +144,23 @@ def test_a_box_within_a_box_and_other_hedging(
     rewards: dict[int, MathAccuracyReward], text: str, value: float
 ) -> None:
     assert rewards[6].compute(text, "72") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "value"),
+    [
+        (r"\boxed{1}\boxed{2}", r"\{1, 2\}", 1.0),
+        (r"\boxed{-2}\boxed{2}", r"\pm 2", 1.0),
+        (r"\boxed{71}\boxed{=72}", "x = 72", 0.0),
+        (r"\boxed{x+2 $ no $}\boxed{x+1}", "x+1", 0.0),
+        (r"\boxed{1}\boxed{2}", "1 < x < 2", 0.0),
+        (r"\boxed{2}", r"x=1 \text{ or } x=2", 0.0),
+        (r"\boxed{x=1}\boxed{x=2}", r"x=1 \text{ or } x=2", 1.0),
+        (r"\boxed{2}", "1 and 2", 0.0),
+        (r"\boxed{2, 1}", "1 and 2", 1.0),
+    ],
+)
+def test_several_boxes_are_the_parts_of_one_answer_only_if_none_is_lost(
+    rewards: dict[int, MathAccuracyReward], text: str, gold: str, value: float
+) -> None:
+    assert rewards[6].compute(text, gold) == value

@@ -26,7 +26,8 @@ _PROSE = re.compile(r"[A-Za-z0-9]\s+[A-Za-z]{2,}|[A-Za-z]{2,}\s+\S")
 def _gold(text: str) -> list[Any]:
     from math_verify import parse
 
-    plain = re.sub(r"\\[A-Za-z]+", "", text)
+    # "or" and "and" between numbers do not make it prose, nor do units.
+    plain = re.sub(r"\\text\s*\{[^{}]*\}|\\[A-Za-z]+|\b(?:and|or)\b", "", text)
     if not text or _MATHS.search(text) or _PROSE.search(plain):
         parsed = parse(text, parsing_timeout=None)
         if parsed or not text:
@@ -44,12 +45,17 @@ def _is_right(gold: list[Any], answer: list[Any], places: int) -> bool:
 def _are_right_together(gold: list[Any], answers: list[str], places: int) -> bool:
     """Whether several answers are the several parts of the reference."""
     from math_verify import parse
-    from sympy import Expr
+    from sympy import And, Expr, FiniteSet
 
-    if len(answers) < 2 or (isinstance(gold[0], Expr) and gold[0].is_number):
-        return False  # no number has parts; 1 and 234 are not 1,234
+    if len(answers) < 2 or any("$" in answer for answer in answers):
+        return False
+    if isinstance(gold[0], And) or (isinstance(gold[0], Expr) and gold[0].is_number):
+        return False  # no number has parts; 1 and 234 are not 1,234, nor 1 and 2 all between them
     together = r" \text{ and } ".join(f"\\boxed{{{answer}}}" for answer in answers)
-    return _is_right(gold, parse(f"${together}$", parsing_timeout=None), places)
+    parsed = parse(f"${together}$", parsing_timeout=None)
+    # None may get lost, as 71 does of 71 and =72.
+    whole = parsed and isinstance(parsed[0], FiniteSet) and len(parsed[0]) >= len(answers)
+    return bool(whole) and _is_right(gold, parsed, places)
 
 
 def judge(gold: str, answers: list[str] | None, text: str, places: int = 6) -> str:
