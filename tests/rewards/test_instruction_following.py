@@ -245,7 +245,7 @@ def test_words(text: str, words: int, capitals: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<<", "[", "*", "\n", "- ", "a.", "***", "Section ", "p. ", "A.", " ", "é"]
+    "piece", ["<<", "[", "*", "\n", "- ", "a.", "***", "Section ", "p. ", "A.", " ", "é", "."]
 )
 def test_hostile_texts_take_no_time(piece: str) -> None:
     text = piece * (300_000 // len(piece)) + "x"
@@ -253,6 +253,6 @@ def test_hostile_texts_take_no_time(piece: str) -> None:
     for name, instruction in INSTRUCTIONS.items():
         given = {key: values[kind] for key, kind in instruction.takes.items()}
         check = check_of(name, given | ({"language": "en"} if "language" in given else {}))
-        started = time.perf_counter()
+        started = time.process_time()
         check(text)
-        assert time.perf_counter() - started < 3.0, name
+        assert time.process_time() - started < 3.0, name

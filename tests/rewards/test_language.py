@@ -149,9 +149,15 @@ def test_a_copy_loads_its_own_model(german: LanguageReward) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["```x\n" * 50_000, "http://" * 50_000, "a" + "\n" * 200_000 + "b"]
+    "text",
+    [
+        "```x\n" * 50_000,
+        "http://" * 50_000,
+        "a" + "\n" * 200_000 + "b",
+        GERMAN + "\n1" * 500_000,
+    ],
 )
 def test_hostile_texts_take_no_time(german: LanguageReward, text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     german.compute(text)
-    assert time.perf_counter() - started < 5.0
+    assert time.process_time() - started < 5.0

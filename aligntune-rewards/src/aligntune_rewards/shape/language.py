@@ -141,21 +141,21 @@ class LanguageReward(RewardFunction):
 
     def _pieces(self, text: str) -> Iterator[str]:
         """Sentences, short ones joined; a rest that is too short belongs to the one before."""
-        pieces: list[str] = []
+        pieces: list[list[str]] = []
         size = 0
         for sentence in sentences(text):
             for start in range(0, len(sentence), _LONGEST_SENTENCE):
                 part = sentence[start : start + _LONGEST_SENTENCE]
                 if pieces and size < self.piece:
-                    pieces[-1] += f" {part}"
+                    pieces[-1].append(part)
                 else:
-                    pieces.append(part)
+                    pieces.append([part])
                     size = 0
                 size += _letters(part)
         if len(pieces) > 1 and size < self.piece:
             last = pieces.pop()
-            pieces[-1] += f" {last}"
-        return iter(pieces)
+            pieces[-1] += last
+        return map(" ".join, pieces)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_identifier": None}

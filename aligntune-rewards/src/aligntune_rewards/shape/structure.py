@@ -27,6 +27,8 @@ _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 # Not \s: it would match lines again and again.
 _LIST = re.compile(r"^[ \t]*(?:[-*+]|[0-9]+[.)])\s+\S", re.MULTILINE)
 _ITEM = re.compile(r"^\s*[0-9]{1,9}[.)]?\s")
+# The white space goes to one part only, or matching would take for ever.
+_FENCED_JSON = re.compile(r"```(?:json)?[ \t\r]*\n(.*)\n[ \t]*```", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 # The wide and typographic marks are those of other scripts, and are meant.
 _ENDINGS = tuple(".!?。！？…:;)]}\"'”’»`*$>|")  # noqa: RUF001
@@ -78,7 +80,7 @@ def _paragraphs(text: str) -> bool:
 
 def _json(text: str) -> bool:
     """The whole text is JSON, or one fenced block of it."""
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", text, re.DOTALL)
+    fenced = _FENCED_JSON.fullmatch(text.strip())
     try:
         json.loads(fenced[1] if fenced else text)
     except (ValueError, RecursionError):

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["capital_words", "count_sentences", "count_words", "legible"]
 
 # The wide and typographic marks are those of other scripts, and are meant.
-_END = re.compile("[.!?\u2026]+[\"'\u201d\u2019)\\]*_]*(?=\\s|$)|[\u3002\uff01\uff1f]+")
+_END = re.compile(
+    "(?<![.!?\u2026])[.!?\u2026]+[\"'\u201d\u2019)\\]*_]*(?=\\s|$)|[\u3002\uff01\uff1f]+"
+)
 _WORD = re.compile(r"\w+")
 _WORD_WITH_MARKS = re.compile(r"\w+(?:[-'\u2019.&/]\w+)*")
 _BEFORE = re.compile(r"(\S{1,40})$")
