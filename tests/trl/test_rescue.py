@@ -96,7 +96,8 @@ def test_a_run_whose_reward_raises_goes_on_once_it_is_mended(
     monkeypatch.setattr(Spread, "levels", 2 if settings is DAPO else 97)
     name = f"{tmp_path.name}"
     Spread.batches = Spread.broken = 0
-    run(folder, f"{name}-whole", **settings).train()
+    never_stopped = run(folder, f"{name}-whole", **settings)
+    never_stopped.train()
     Spread.batches, Spread.broken = 0, batch
     with pytest.raises(RewardError) as caught:
         run(folder, name, **settings).train()
@@ -107,11 +108,15 @@ def test_a_run_whose_reward_raises_goes_on_once_it_is_mended(
     status = json.loads((folder / name / "run.json").read_text())
     assert (status["status"], status["error"]) == ("failed", said)
     Spread.broken = 0
-    run(folder, name, **settings).train(resume=True)
+    resumed = run(folder, name, **settings)
+    resumed.train(resume=True)
     ended, whole = (
         load_file(folder / n / "model/model.safetensors") for n in (name, f"{name}-whole")
     )
     assert all(torch.equal(ended[key], whole[key]) for key in whole)
+    for attribute in never_stopped.trainer.moved_by_rollouts:
+        kept, wanted = (getattr(ran.trainer, attribute) for ran in (resumed, never_stopped))
+        assert kept == wanted, attribute
 
 
 def test_a_run_that_fails_in_its_first_step_has_nothing_to_save(
