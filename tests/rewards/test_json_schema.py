@@ -193,3 +193,18 @@ def test_a_pattern_that_never_ends_is_stopped() -> None:
 def test_parameters_that_are_refused(params: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         as_reward(JsonSchemaReward, "json_schema", params)
+
+
+def test_a_deep_document_is_the_fault_of_the_completion() -> None:
+    schema: dict[str, Any] = {"type": "array", "items": {"$ref": "#"}}
+    for _ in range(8):
+        schema = {"allOf": [schema]}
+    reward = JsonSchemaReward({"anyOf": [{"type": "number"}, schema]}, timeout=20.0)
+    assert reward.compute("[" * 10 + "1" + "]" * 10) == 1.0
+    assert reward.compute("[" * 98 + "1" + "]" * 98) == 0.0
+    assert reward.failures == {"too deep": 1}
+    reward.close()
+    endless = JsonSchemaReward({"$ref": "#"}, timeout=20.0)
+    with pytest.raises(ValueError, match="cannot be used: RecursionError"):
+        endless.compute("1")
+    endless.close()

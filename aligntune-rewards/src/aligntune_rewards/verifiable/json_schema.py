@@ -23,7 +23,8 @@ class JsonSchemaReward(RewardFunction):
 
     The document is the whole text, or else the content of its only fenced block (of no language, or
     of `json`), whatever stands around that. It must be JSON as RFC 8259 has it: a key that stands
-    twice, NaN, infinity, a comment or text behind it earn 0, and so does more than 100 levels.
+    twice, NaN, infinity, a comment or text behind it earn 0, and so does more than 100 levels,
+    or fewer where the schema refers to itself in steps of many.
     Validated with jsonschema (https://python-jsonschema.readthedocs.io), by the draft that the
     schema's `$schema` names, else 2020-12. `format` is an annotation, as the standard has it: use
     `pattern` to check one. References outside the schema are not fetched.

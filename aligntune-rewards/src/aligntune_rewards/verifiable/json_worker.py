@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 __all__ = ["DocumentError", "check", "main", "parse", "validator"]
 
 _DEEPEST = 100
+_DEEP = 20
 _MEMORY_BYTES = 4 << 30
 
 
@@ -121,10 +122,16 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     from referencing.exceptions import Unresolvable
 
     try:
-        return check(request["schema"], parse(request["text"]))
+        document = parse(request["text"])
     except DocumentError as error:
         return {"failed": str(error)}
-    except (SchemaError, ValueError, re.error, Unresolvable, RecursionError) as error:
+    try:
+        return check(request["schema"], document)
+    except RecursionError as error:
+        if _depth(document) > _DEEP:  # a schema that never ends needs no deep document
+            return {"failed": "too deep"}
+        return {"error": f"RecursionError: {error}"}
+    except (SchemaError, ValueError, re.error, Unresolvable) as error:
         return {"error": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
 
 
