@@ -171,6 +171,8 @@ def test_only_what_follows_the_reasoning_is_read() -> None:
         assert reward.compute(final, right) == 0.0
         assert reward.failures == {"unfinished": 1}
     assert MultipleChoiceReward().compute(thought + r"\boxed{B}", "B") == 0.0
+    long = thought + "The answer is B." + " " * 100_000
+    assert MultipleChoiceReward(after="</think>").compute(long, "B") == 1.0
     for cls in (MultipleChoiceReward, AccuracyReward, MathAccuracyReward):
         with pytest.raises(ValueError, match="after is empty"):
             cls(after="")

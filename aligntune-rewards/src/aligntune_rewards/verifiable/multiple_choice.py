@@ -67,9 +67,10 @@ class MultipleChoiceReward(RewardFunction):
             return None
         options = _options(choices)
         right = self._right(reference, options)
-        answer = part_after(text[-_LONGEST_TEXT:], self.after)
+        answer = part_after(text, self.after)
         if answer is None:
             return self.fail("unfinished")
+        answer = answer.rstrip()[-_LONGEST_TEXT:]
         declared = candidates(answer)
         found = [_chosen(each, options) for each in declared] or [_mentioned(answer, options)]
         if any(len(each) > 1 for each in found) or len(set().union(*found)) > 1:
