@@ -14,11 +14,13 @@ from aligntune.scoring.faults import raw_values
 from aligntune.testing import make_bigram_model, make_classifier, make_encoder
 from aligntune_rewards import (
     BertscoreReward,
+    BiasReward,
     CoherenceReward,
     FactualCorrectnessReward,
     FluencyReward,
     RelevanceReward,
     SemanticSimilarityReward,
+    ToxicityReward,
 )
 from aligntune_rewards.learned.model_reward import ModelReward
 
@@ -28,6 +30,8 @@ CASES: dict[str, Callable[[str, str, str], ModelReward]] = {
     "relevance": lambda _, encoder, __: RelevanceReward(encoder),
     "relevance/ranker": lambda _, __, ranker: RelevanceReward(ranker, backend="cross-encoder"),
     "fluency": lambda bigrams, _, __: FluencyReward(bigrams),
+    "toxicity": lambda _, __, labels: ToxicityReward(labels),
+    "bias": lambda _, __, labels: BiasReward(labels, unsafe="fits"),
     "coherence": lambda bigrams, _, __: CoherenceReward(bigrams),
 }
 

@@ -251,7 +251,7 @@ def test_copies_and_what_is_missing(cls: Any, encoder: str, language_model: str)
         ("bertscore", {"baseline": "0.3"}, r"baseline is '0\.3'; it must be a number"),
         ("bertscore", {"measure": "f1"}, "measure is 'f1'; it is one of f, precision, recall"),
         ("bertscore", {"baseline": 1.0}, r"baseline is 1\.0; it must lie between -1 and 1"),
-        ("semantic_similarity", {"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        ("semantic_similarity", {"batch_size": 0}, "batch_size is 0; it must be a whole"),
     ],
 )
 def test_what_is_refused(name: str, params: Mapping[str, Any], says: str) -> None:

@@ -234,8 +234,11 @@ def test_coherence_cuts_the_prompt_first_and_counts(
         ({"device": "cuda"}, r"params\.device is 'cuda' and there is no GPU here"),
         ({"quantization": {"load_in_4bit": True}}, r"params\.quantization needs a GPU"),
         ({"dtype": "int8"}, "dtype is 'int8'; it is one of auto, float32"),
-        ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
-        ({"max_length": 0}, "max_length is 0; it must be at least 1"),
+        ({"device": "0"}, "device is '0'; it is auto, cpu"),
+        ({"device": "cuda:x"}, "device is 'cuda:x'; it is auto, cpu"),
+        ({"batch_size": 0}, "batch_size is 0; it must be a whole number from 1"),
+        ({"batch_size": 2.5}, "batch_size is 2.5; it must be a whole number"),
+        ({"max_length": 0}, "max_length is 0; it must be a whole number from 1"),
         ({"max_length": 17}, r"params\.max_length is 17, and '.*' reads 16 tokens at most"),
         ({"revision": "v2"}, "revision is 'v2', and model a local folder, which has none"),
         ({"inputs": "chat"}, r"has no chat template; set it to pair"),
@@ -249,6 +252,41 @@ def test_what_is_refused_before_a_policy_loads(
     given = RewardConfig(type="reward_model", params={"model": bag(), **params})
     with pytest.raises(ConfigError, match=says):
         build_scorer([given], plugins.get(), ["prompt"])
+
+
+def test_a_folder_in_the_home_directory(
+    bag: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "judge").symlink_to(bag())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    RewardModelReward("~/judge").load()
+
+
+def test_positions_of_roberta_begin_after_the_padding(bag: Make, tmp_path: Path) -> None:
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(bag())
+    tokenizer.model_max_length = 10**30
+    tokenizer.save_pretrained(tmp_path)
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1}
+    config = RobertaConfig(
+        vocab_size=len(tokenizer), num_hidden_layers=1, max_position_embeddings=20, num_labels=1,
+        pad_token_id=tokenizer.pad_token_id, **sizes,
+    )  # fmt: skip
+    RobertaForSequenceClassification(config).save_pretrained(tmp_path)
+    reward = RewardModelReward(str(tmp_path), inputs="completion")
+    assert reward.longest == 20 - config.pad_token_id - 1
+    assert reward.compute("word " * 50) is not None
+
+
+def test_a_label_named_twice_counts_once_and_all_are_refused(tmp_path: Path) -> None:
+    from aligntune.testing import make_classifier
+
+    folder = str(make_classifier(tmp_path, ["toxic", "ok"], {"fool": (1.0, 0.0)}))
+    once = ToxicityReward(folder, unsafe="toxic").compute("You fool.")
+    assert ToxicityReward(folder, unsafe=["toxic", 0]).compute("You fool.") == once
+    with pytest.raises(ConfigError, match=r"labels of .* are 0 toxic, 1 ok; set params\.unsafe"):
+        ToxicityReward(folder, unsafe=["toxic", "ok"]).load()
 
 
 def test_a_folder_that_holds_no_classifier_is_refused(

@@ -153,6 +153,12 @@ def test_what_is_refused(params: dict[str, Any], says: str) -> None:
         build_reward("refusal", params, plugins.get())
 
 
+def test_what_nobody_sees_is_an_empty_text() -> None:
+    for text in ("", " \n", "\u200b", "\u2060 \ufeff"):
+        assert RefusalReward().compute(text) == 0.0
+    assert RefusalReward().compute("\u200bYes.") == 1.0
+
+
 @pytest.mark.parametrize("part", ["i can't ", "sorry, ", "\n", "1. ", "i understand ", "x", "  "])
 def test_long_texts_are_quick(part: str) -> None:
     began = time.process_time()

@@ -15,6 +15,7 @@ from aligntune.scoring import RewardBatch, build_reward
 from aligntune.testing import make_classifier
 from aligntune_rewards import RewardEnsembleReward
 from aligntune_rewards.learned import models as loading
+from aligntune_rewards.learned.reward_ensemble import _calibration_rows
 
 TEXTS = ["good", "good bad", "nice", "good nice word word"]
 # 4 times the mean weight of the words, by the weights of each of the three models.
@@ -115,6 +116,8 @@ def test_each_model_is_loaded_once(judges: list[str], monkeypatch: pytest.Monkey
     [
         ({"models": ["x"]}, "two reward models or more"),
         ({"models": "xy"}, "two reward models or more"),
+        ({"models": {"x": 1, "y": 2}}, "two reward models or more"),
+        ({"models": ["x", None]}, "no name, folder or mapping"),
         ({"models": ["x", "x"]}, "names one twice"),
         ({"models": ["x", {"modle": "y"}]}, "a mapping holds params of reward_model"),
         ({"models": ["x", {"model": "y", "batch_size": 0}]}, "batch_size is 0"),
@@ -125,6 +128,7 @@ def test_each_model_is_loaded_once(judges: list[str], monkeypatch: pytest.Monkey
         ({"aggregate": "uncertainty", "penalty": -1}, "penalty is -1"),
         ({"calibration": []}, "needs two rows"),
         ({"calibration": [{"prompt": ""}] * 2}, "consists of rows of `prompt` and `completion`"),
+        ({"calibration": [{"prompt": "", "completion": None}] * 2}, "a completion is text"),
         ({"calibration": "no-such.jsonl"}, "cannot be read"),
         ({"inputs": "both"}, "inputs is 'both'"),
         ({"dtype": "int8"}, "dtype is 'int8'"),
@@ -135,10 +139,14 @@ def test_what_is_refused(params: dict[str, Any], says: str) -> None:
         build_reward("reward_ensemble", {"models": ["x", "y"], **params}, plugins.get())
 
 
+def test_a_file_for_calibration_may_hold_separators_of_lines(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "", "completion": "a\u2028b"}\r\n' * 2, encoding="utf-8")
+    assert _calibration_rows(str(file)) == [("", "a\u2028b")] * 2
+
+
 def test_what_is_refused_when_it_is_loaded(judges: list[str], tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"'reward_ensemble\[\./none\]': there is no folder"
-    ):
+    with pytest.raises(ConfigError, match=r"'reward_ensemble\[\./none\]': there is no folder"):
         RewardEnsembleReward([judges[0], "./none"]).load()
     rows = [{"prompt": "", "completion": "word"}] * 3
     with pytest.raises(ConfigError, match=r"gives all rows of params\.calibration 0; calibrate"):

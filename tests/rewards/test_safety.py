@@ -133,6 +133,7 @@ def test_a_part_that_does_not_apply_is_left_out() -> None:
         ({"parts": "toxicity"}, ConfigError, "parts is a list"),
         ({"parts": [{"name": "privacy"}]}, ConfigError, "a part is a name or a mapping"),
         ({"parts": ["privat"]}, NotRegisteredError, "did you mean 'privacy'"),
+        ({"parts": ["privacy"], "strict": "false"}, ConfigError, "strict is 'false'; it is true"),
         ({"parts": ["privacy"], "threshold": 0.3}, ConfigError, "no effect without strict"),
         ({"parts": ["privacy"], "strict": True, "threshold": 2}, ConfigError, "threshold is 2"),
         ({"parts": [{"type": "privacy", "params": {"x": 1}}]}, ConfigError, "no parameter 'x'"),

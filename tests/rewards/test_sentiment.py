@@ -134,6 +134,14 @@ def test_each_tone_prefers_its_own() -> None:
     assert ToneReward(target="neutral").compute(texts["enthusiastic"]) < 0.5  # type: ignore[operator]
 
 
+def test_a_text_without_words_has_no_tone_for_a_model_either(tmp_path: Path) -> None:
+    labels = ["entailment", "contradiction"]
+    folder = str(make_classifier(tmp_path, labels, {"warm": (1.0, 0.0)}, bias=[2.0, 0.0]))
+    reward = ToneReward(folder, backend="model")
+    assert reward.compute_batch(RewardBatch(["", " !\n", "A word."]))[:2] == [0.0, 0.0]
+    assert reward.compute("A word.") > 0.5  # type: ignore[operator]
+
+
 def test_tone_by_a_model(tmp_path: Path) -> None:
     words = {"warm": [1.0, 0.0, -1.0], "friendly": [0.5, 0.0, 0.0]}
     folder = str(make_classifier(tmp_path, ["entailment", "neutral", "contradiction"], words))

@@ -25,6 +25,7 @@ from aligntune_rewards.learned.judging.client import (
     Patience,
 )
 from aligntune_rewards.learned.judging.panel import Aggregate, Asking, Panel, gathered
+from aligntune_rewards.visible import visible
 
 __all__ = ["LlmJudgeReward"]
 
@@ -273,7 +274,7 @@ class LlmJudgeReward(RewardFunction):
 
     def _without_asking(self, text: str) -> float | None:
         """What a completion earns that no judge needs to see."""
-        if not text.strip():
+        if not visible(text).strip():
             return self.range[0]
         if len(text) > self.max_chars and self.too_long == "fail":
             return self.fail("too long")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch, RewardFunction
+from aligntune_rewards.checks import whole
 from aligntune_rewards.learned.models import Kind, Loaded, Weights, load
 
 if TYPE_CHECKING:
@@ -54,9 +55,8 @@ class ModelReward(RewardFunction):
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+            if (value := getattr(self, name)) is not None or name == "batch_size":
+                whole(name, value, 1)
         if self.revision is None:
             self.revision = self.pinned.get(self.model)
         elif Path(self.model).expanduser().is_dir():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import threading
 import weakref
 from dataclasses import dataclass, field
@@ -54,8 +55,14 @@ class Weights:
             raise ValueError("model is empty; it is a local folder or the name of a model")
         if self.dtype not in _DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}; it is one of {', '.join(_DTYPES)}")
-        if self.device.partition(":")[0] not in ("auto", "cpu", "cuda"):
+        if not re.fullmatch("auto|cpu|cuda(:[0-9]+)?", str(self.device)):
             raise ValueError(f"device is {self.device!r}; it is auto, cpu, cuda or cuda:<number>")
+
+    @property
+    def source(self) -> str:
+        """The model as transformers takes it, which knows no `~`."""
+        local = self.model.startswith("~")
+        return str(Path(self.model).expanduser()) if local else self.model
 
     def key(self, kind: Kind) -> str:
         """The same for two that load the same."""
@@ -106,7 +113,8 @@ def _load(weights: Weights, kind: Kind, said_by: str) -> Loaded:
     if kind == "embedder" and importlib.util.find_spec("sentence_transformers") is None:
         raise UnavailableError(f"{said_by} needs sentence_transformers: {EMBEDDINGS}")
     device = _device(weights, said_by, cuda=torch.cuda.is_available())
-    where = {"revision": weights.revision or "main", "cache_dir": weights.cache_dir}
+    kept = None if weights.cache_dir is None else str(Path(weights.cache_dir).expanduser())
+    where = {"revision": weights.revision or "main", "cache_dir": kept}
     more: dict[str, Any] = {"dtype": weights.dtype, "trust_remote_code": False, **where}
     if weights.quantization:
         more["quantization_config"] = _quantization(weights, said_by, device)
@@ -121,9 +129,9 @@ def _load(weights: Weights, kind: Kind, said_by: str) -> Loaded:
     }[kind]
     try:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
-            weights.model, trust_remote_code=False, **where
+            weights.source, trust_remote_code=False, **where
         )
-        model, info = auto.from_pretrained(weights.model, output_loading_info=True, **more)
+        model, info = auto.from_pretrained(weights.source, output_loading_info=True, **more)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise _cannot_load(weights, said_by, error) from error
     _check_keys(info["missing_keys"], weights, kind, said_by)
@@ -145,7 +153,7 @@ def _embedder(weights: Weights, said_by: str, device: str, more: dict[str, Any])
 
     try:
         model = SentenceTransformer(
-            weights.model,
+            weights.source,
             device=device,
             revision=more.pop("revision"),
             cache_folder=more.pop("cache_dir"),
@@ -155,7 +163,7 @@ def _embedder(weights: Weights, said_by: str, device: str, more: dict[str, Any])
         if (Path(weights.model).expanduser() / "config.json").is_file():
             # sentence-transformers would fill up what is missing, and not say so.
             _, info = transformers.AutoModel.from_pretrained(
-                weights.model, output_loading_info=True, device_map="meta"
+                weights.source, output_loading_info=True, device_map="meta"
             )
             _check_keys(info["missing_keys"], weights, "embedder", said_by)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
@@ -168,7 +176,8 @@ def _embedder(weights: Weights, said_by: str, device: str, more: dict[str, Any])
             f"{type(tokenizer).__name__}); set params.model to one that is"
         )
     tokenizer.truncation_side = "left"
-    return Loaded(model, tokenizer, int(model.get_max_seq_length() or _DEFAULT_POSITIONS))
+    longest = int(model.get_max_seq_length() or _DEFAULT_POSITIONS)
+    return Loaded(model, tokenizer, min(longest, _table(model, longest)))
 
 
 def _check_keys(missing: Any, weights: Weights, kind: Kind, said_by: str) -> None:
@@ -257,4 +266,13 @@ def _pad(model: Any, tokenizer: Any, weights: Weights, said_by: str) -> None:
 def _positions(model: Any, tokenizer: Any) -> int:
     # A tokenizer that knows no limit says 1e30.
     known = getattr(model.config, "max_position_embeddings", None) or _DEFAULT_POSITIONS
-    return int(min(known, tokenizer.model_max_length))
+    return int(min(known, _table(model, known), tokenizer.model_max_length))
+
+
+def _table(model: Any, known: int) -> int:
+    """Tokens that the table of positions has room for: RoBERTa counts from after the padding."""
+    for name, part in model.named_modules():
+        padding = getattr(part, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return int(part.num_embeddings) - int(padding) - 1
+    return known

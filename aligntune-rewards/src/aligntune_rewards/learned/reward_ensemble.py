@@ -74,8 +74,10 @@ class RewardEnsembleReward(RewardFunction):
     cost = "model"
 
     def __post_init__(self) -> None:
-        if isinstance(self.models, str) or len(self.models) < 2:
+        if isinstance(self.models, str | Mapping) or len(self.models) < 2:
             raise ValueError("models is a list of two reward models or more")
+        if not all(isinstance(model, str | Mapping) for model in self.models):
+            raise ValueError("models holds what is no name, folder or mapping")
         if self.aggregate not in get_args(Aggregate):
             choices = ", ".join(get_args(Aggregate))
             raise ValueError(f"aggregate is {self.aggregate!r}; it is one of {choices}")
@@ -164,12 +166,14 @@ def _calibration_rows(
     for row in rows:
         if not isinstance(row, Mapping) or not {"prompt", "completion"} <= set(row):
             raise ValueError(f"calibration holds the row {row!r}; it consists of {_ROWS}")
-    return [(row["prompt"], str(row["completion"])) for row in rows]
+        if not isinstance(row["completion"], str) or row["prompt"] is None:
+            raise ValueError(f"calibration holds the row {row!r}; a completion is text")
+    return [(row["prompt"], row["completion"]) for row in rows]
 
 
 def _read(path: str) -> list[Any]:
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = Path(path).expanduser().read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines if line.strip()]
     except OSError as error:
         raise ValueError(f"calibration: {path!r} cannot be read: {error.strerror}") from error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from aligntune_rewards.checks import highest, within
 from aligntune_rewards.learned.classifier import each_by_itself
 from aligntune_rewards.learned.sentencewise import SentencewiseReward
 from aligntune_rewards.safety.moderation import SAFE_LABELS, UnsafeLabels
@@ -57,9 +58,9 @@ class BiasReward(UnsafeLabels, SentencewiseReward):
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         indices = self.unsafe_indices(self.loaded)
-        joined = max if each_by_itself(self.loaded) else sum
+        joined = highest if each_by_itself(self.loaded) else sum
         values = []
         for found in self.by_sentence(batch.texts):
-            worst = max((joined([shares[i] for i in indices]) for shares, _ in found), default=0.0)
-            values.append(min(1.0, max(0.0, 1.0 - worst)))
+            each = [joined([shares[i] for i in indices]) for shares, _ in found]
+            values.append(within(1.0 - highest(each)) if each else 1.0)
         return values

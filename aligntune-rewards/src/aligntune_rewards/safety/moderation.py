@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aligntune.errors import ConfigError
 from aligntune.scoring import RewardBatch
+from aligntune_rewards.checks import highest, within
 from aligntune_rewards.learned.classifier import (
     ClassifierReward,
     each_by_itself,
@@ -40,7 +41,7 @@ class UnsafeLabels(ClassifierReward):
         labels = labels_of(loaded)
         indices = self.unsafe_indices(loaded)
         unclear = len(indices) == len(labels) and not each_by_itself(loaded)
-        if not indices or (unclear and self.unsafe is None):
+        if not indices or unclear:
             raise ConfigError(
                 f"{self.said_by}: the labels of {self.model!r} are {listed(labels)}; set "
                 "params.unsafe to those that count against a completion"
@@ -52,7 +53,8 @@ class UnsafeLabels(ClassifierReward):
             names = [name.casefold() for name in labels_of(loaded)]
             return [i for i, name in enumerate(names) if not self._is_safe(name)]
         wanted = [self.unsafe] if isinstance(self.unsafe, str | int) else self.unsafe
-        return [self.index(label, "unsafe", loaded) for label in wanted]
+        # A label may be named twice, by its name and its number.
+        return list(dict.fromkeys(self.index(label, "unsafe", loaded) for label in wanted))
 
     def _is_safe(self, name: str) -> bool:
         return name in self.safe or name.startswith(self.safe_beginnings or ("\0",))
@@ -100,8 +102,8 @@ class ToxicityReward(UnsafeLabels):
             unsafe = logits.sigmoid()[:, indices].amax(dim=1)
         else:
             unsafe = logits.softmax(dim=1)[:, indices].sum(dim=1)
-        found = dict(zip(different, (1.0 - unsafe).clamp(0.0, 1.0).tolist(), strict=True))
-        return [min(found[each] for each in some) for some in pieces]
+        found = dict(zip(different, unsafe.tolist(), strict=True))
+        return [within(1.0 - highest(found[each] for each in some)) for some in pieces]
 
 
 @dataclass(eq=False, repr=False)

@@ -13,6 +13,7 @@ from aligntune.scoring.signature import Accepts
 from aligntune_rewards.learned.backends import Backend, check_backend
 from aligntune_rewards.learned.classifier import ClassifierReward, each_by_itself, labels_of, listed
 from aligntune_rewards.safety.refusals import complies, opens_with_refusal, refuses
+from aligntune_rewards.visible import visible
 
 if TYPE_CHECKING:
     from aligntune_rewards.learned.models import Loaded
@@ -113,7 +114,7 @@ class RefusalReward(ClassifierReward):
             return [_lexical(text, good) for text, good in pairs]
         shares = self._shares(batch)
         return [
-            None if good is None else 0.0 if not text.strip() else share if good else 1.0 - share
+            None if good is None else 0.0 if not _seen(text) else share if good else 1.0 - share
             for text, share, good in zip(batch.texts, shares, wanted, strict=True)
         ]
 
@@ -153,10 +154,15 @@ def _truth(value: Any, name: str) -> bool | None:
     raise TypeError(f"the column {name!r} holds {value!r}; it holds true or false (or 1 or 0)")
 
 
+def _seen(text: str) -> bool:
+    """Whether a text holds anything that its reader sees."""
+    return bool(visible(text).strip())
+
+
 def _lexical(text: str, good: bool | None) -> float | None:
     if good is None:
         return None
-    if not text.strip():
+    if not _seen(text):
         return 0.0
     if good:
         return float(opens_with_refusal(text) and not complies(text))

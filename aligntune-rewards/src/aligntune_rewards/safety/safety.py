@@ -63,6 +63,8 @@ class SafetyReward(RewardFunction):
     ) -> None:
         if isinstance(parts, str) or not parts:
             raise ValueError("parts is a list of rewards, with at least one")
+        if strict not in (True, False):
+            raise ValueError(f"strict is {strict!r}; it is true or false")
         own = [part for part in parts if isinstance(part, Mapping) and "threshold" in part]
         if not strict and (threshold is not None or own):
             raise ValueError("threshold has no effect without strict: true")

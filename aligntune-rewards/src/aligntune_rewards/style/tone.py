@@ -68,6 +68,7 @@ class ToneReward(ClassifierReward):
     With `backend="model"`, a classifier of natural language inference says how far the completion
     entails "The tone of this text is {target}.", for any adjective (zero-shot classification, Yin
     et al. 2019, arXiv 1909.00161): P(entailment) against P(contradiction), or P(not entailment).
+    A text without words earns 0 here too.
 
     Range: 0 to 1. Higher is better. Columns: none. The lexical backend does not see politeness,
     irony, or what is appropriate to the prompt. Needs `pip install "aligntune-rewards[text]"`, or
@@ -135,8 +136,11 @@ class ToneReward(ClassifierReward):
         logits = self.logits(RewardBatch(said, prompts=list(batch.texts)), "pair")
         names = [name.casefold() for name in labels_of(self.loaded)]
         pair = logits[:, [names.index("entailment"), names.index(_against(names))]]
-        values: list[float] = pair.softmax(dim=1)[:, 0].tolist()
-        return values
+        shares: list[float] = pair.softmax(dim=1)[:, 0].tolist()
+        return [
+            share if any(map(str.isalnum, text)) else 0.0
+            for text, share in zip(batch.texts, shares, strict=True)
+        ]
 
 
 def _against(names: Sequence[str]) -> str:
