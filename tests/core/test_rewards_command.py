@@ -89,6 +89,14 @@ def late(text):
     return 1.0
 
 
+class Heavy(Base):
+    def load(self):
+        raise OSError("no weights")
+
+    def compute(self, text):
+        return 1.0
+
+
 def prints(text):
     print("looking at", text)
     return 0.5
@@ -290,6 +298,7 @@ def test_several_texts_have_a_reference_each_or_share_one(run: Run, marks: Plugi
         ),
         (["digits", "--text", "a", "--column", "completion=b"], "--column completion: use --text"),
         (["digits", "--text", "a", "--param", "at_most=b"], "at_most is 'b'; it must be a number"),
+        (["marks:Heavy", "--text", "a"], "cannot load what it scores with: OSError: no weights"),
         (["marks:leaves", "--text", "a"], "raised SystemExit: 3"),
         (["marks:late", "--file", "many.jsonl"], "rows 256 to 299: reward 'marks:late' raised"),
         (["digits", "--file", "none.jsonl"], "none.jsonl: there is no such file"),

@@ -12,6 +12,7 @@ from typing import Any
 
 from aligntune.errors import DataError, RewardError
 from aligntune.scoring.cache import VALUES
+from aligntune.scoring.combine import Scorer
 from aligntune.scoring.conversation import completion_text, is_conversation
 from aligntune.scoring.faults import raw_values
 from aligntune.scoring.parts import Part, require
@@ -90,12 +91,14 @@ def try_reward(
     Raises:
         RewardError: naming the row, if the reward raises or returns what is no finite number.
         DataError: if the rows lack what it requires.
+        AlignTuneError: if it cannot load what it scores with.
     """
     column = choose_reference(batch.columns, reference_column)
-    require(Part(name, reward), frozenset(batch.columns), column)
+    alone = Part(name, reward)
+    require(alone, frozenset(batch.columns), column)
     if column is not None:
         batch = replace(batch, references=batch.columns[column])
-    load = _timed(reward.load)[0]
+    load = _timed(Scorer([alone]).load)[0]
     one = _part(batch, 0, 1)
     first = _timed(lambda: raw_values(name, reward, one))[0]
     VALUES.clear()  # the first row is computed again, so that the others are not alone in the time
