@@ -149,6 +149,7 @@ def test_a_check_that_is_called_is_one_test() -> None:
         ("assert f(", "is no Python"),
         ("x = 1", "has no assert, and no call of a check"),
         ("assert True", "has no assert"),
+        ("check_all()", "has no assert, and no call of a check"),
         ("assert isclose(f(2), 3.0)", "tests use 'isclose' and do not import it"),
         ("assert np.allclose(f(2), 3.0)", "tests use 'np' and do not import it"),
         (
