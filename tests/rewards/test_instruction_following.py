@@ -256,3 +256,8 @@ def test_hostile_texts_take_no_time(piece: str) -> None:
         started = time.process_time()
         check(text)
         assert time.process_time() - started < 3.0, name
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "\u2060 \x00"])
+def test_a_text_of_which_nothing_is_seen_follows_nothing(text: str) -> None:
+    assert not check_of("punctuation:no_comma", {})(text)

@@ -78,6 +78,7 @@ def test_accuracy_tolerance() -> None:
         ({}, "b", ["a", "b"], 1.0),
         ({}, "", "", 1.0),
         ({}, "x", None, None),
+        ({}, "x", [], None),
         ({"strip": False}, " Paris", "Paris", 0.0),
         ({"ignore_case": True}, "STRASSE", "straße", 1.0),
         ({"collapse_whitespace": True}, "a \n b", "a b", 1.0),
@@ -116,7 +117,13 @@ def test_length_in_tokens_needs_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    "params", [{"min_length": 5, "max_length": 4}, {"min_length": -1}, {"unit": "lines"}]
+    "params",
+    [
+        {"min_length": 5, "max_length": 4},
+        {"min_length": -1},
+        {"min_length": 1.5},
+        {"unit": "lines"},
+    ],
 )
 def test_length_refuses_bounds_that_make_no_sense(params: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="reward 'length' does not accept its parameters"):
@@ -133,6 +140,7 @@ GOOD = "First, add the tens (30).\n\nThen add the rest: 5 + 7 = 12."
         ({}, "72", 1.0),
         ({}, "", 0.0),
         ({}, " \n", 0.0),
+        ({}, "\u200b \u2060", 0.0),
         ({}, "It breaks off in the", 0.75),
         ({}, "An open bracket (here.", 0.75),
         ({}, "```\ncode", 0.5),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aligntune.scoring import RewardFunction
+from aligntune_rewards.checks import whole
 from aligntune_rewards.shape.units import Unit, check_unit, length_in
 
 if TYPE_CHECKING:
@@ -35,11 +36,13 @@ class LengthReward(RewardFunction):
     range = (0.0, 1.0)
 
     def __init__(self, min_length: int = 1, max_length: int = 200, unit: Unit = "words") -> None:
-        if not 0 <= min_length <= max_length or max_length < 1:
+        whole("max_length", max_length, 1)
+        if not 0 <= min_length <= max_length:
             raise ValueError(
                 f"min_length is {min_length} and max_length {max_length}; "
-                "0 <= min_length <= max_length and 1 <= max_length must hold"
+                "0 <= min_length <= max_length must hold"
             )
+        whole("min_length", min_length, 0)
         self.min_length = min_length
         self.max_length = max_length
         self.unit = check_unit(unit)

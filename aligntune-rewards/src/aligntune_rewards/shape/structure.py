@@ -10,7 +10,7 @@ from aligntune.processes import WorkerCrashError, WorkerTimeoutError
 from aligntune.scoring import RewardFunction
 from aligntune_rewards.verifiable.answers import boxed
 from aligntune_rewards.verifiable.patterns import Patterns, check_pattern
-from aligntune_rewards.words import plain_form, words
+from aligntune_rewards.words import plain_form, without, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -160,7 +160,7 @@ class StructureReward(RewardFunction):
         self.require = require if asked else list(WELL_FORMED)
 
     def compute(self, text: str) -> float | None:
-        if not text.strip():
+        if not without(text, ("Cf", "Cc")).strip():
             return 0.0
         passed = [CHECKS[name](text) for name in self.require]
         if self.pattern is not None:

@@ -38,9 +38,9 @@ class ExactMatchReward(RewardFunction):
         self.collapse_whitespace = collapse_whitespace
 
     def compute(self, text: str, reference: Any = None) -> float | None:
-        if reference is None:
-            return None
         accepted = reference if isinstance(reference, list | tuple) else [reference]
+        if reference is None or not accepted:
+            return None
         return float(self._normalised(text) in {self._normalised(str(each)) for each in accepted})
 
     def _normalised(self, text: str) -> str:

@@ -21,7 +21,7 @@ from aligntune_rewards.verifiable.instruction_text import (
     legible,
 )
 from aligntune_rewards.verifiable.json_worker import DocumentError, parse
-from aligntune_rewards.words import plain_form
+from aligntune_rewards.words import plain_form, without
 
 __all__ = ["INSTRUCTIONS", "Check", "check_of"]
 
@@ -289,7 +289,12 @@ def check_of(name: str, given: Mapping[str, Any]) -> Check:
         )
     for key, kind in instruction.takes.items():
         params[key] = _value(name, key, params[key], kind)
-    return lambda text: bool(text.strip()) and instruction.check(text, **params)
+    return lambda text: _is_seen(text) and instruction.check(text, **params)
+
+
+def _is_seen(text: str) -> bool:
+    """Whether there is anything but white space and invisible characters."""
+    return bool(without(text, ("Cf", "Cc")).strip())
 
 
 def _value(name: str, key: str, value: Any, kind: type) -> Any:
