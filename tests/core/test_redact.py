@@ -178,8 +178,9 @@ def test_values_that_say_nothing_stay() -> None:
 
 
 def test_the_name_of_a_variable_is_no_secret() -> None:
-    shown = {"api_key_env": "OPENAI_API_KEY"}
-    assert redact(shown) == shown
+    for name in ("OPENAI_API_KEY", "OPENAI_API_KEY_2", "JUDGE_KEY10"):
+        shown = {"api_key_env": name}
+        assert redact(shown) == shown
     for value in ("sk-0123456789abcdef0123", "abc", "ABCDEFGH", "A1B2_C3D4", ["OPENAI_API_KEY"]):
         assert value not in redact({"api_key_env": value}).values()
     assert redact({"api_key": "OPENAI_API_KEY"}) == {"api_key": REDACTED}

@@ -465,12 +465,6 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(
     assert server.requests == []
 
 
-def test_a_key_in_the_place_of_its_name_is_not_repeated(serve: Serve) -> None:
-    with pytest.raises(ConfigError, match=r"variable \[redacted\] is not set") as caught:
-        reward_of(serve(), api_key_env="AKEYIN0123456789CAPITALS").load()
-    assert "0123456789" not in repr(caught.value) + repr(caught.value.__cause__)
-
-
 def test_half_a_character_is_sent_as_a_question_mark(serve: Serve) -> None:
     server = serve(by_words)
     reward_of(server).compute("great \ud83d!", "ask")
@@ -494,6 +488,8 @@ def test_material_cannot_be_taken_for_that_of_another_question() -> None:
         ({"base_url": "https://x.org/v1?api-version=1"}, "with a query"),
         ({"model": ""}, "model is empty"),
         ({"api_key_env": "sk-0123456789abcdef"}, "is the name of an environment variable"),
+        ({"api_key_env": "SK0123456789"}, "is the name of an environment variable"),
+        ({"judges": [{"api_key_env": "SK0123456789"}]}, "is the name of an environment variable"),
         ({"rubric": "How good?"}, r"no place \{completion\}"),
         ({"rubric": "{completion} {0}"}, r"the place \{0\}"),
         ({"rubric": "{completion.text}"}, "a place is a plain name"),
@@ -540,7 +536,7 @@ def test_what_is_refused(params: dict[str, Any], says: str) -> None:
     given = {"base_url": "http://localhost:1/v1", "model": "judge", **params}
     with pytest.raises(ConfigError, match=says) as caught:
         build_reward("llm_judge", given, plugins.get())
-    assert "sk-0123" not in str(caught.value)
+    assert "0123" not in str(caught.value)
     assert "pw" not in str(caught.value)
 
 

@@ -84,7 +84,7 @@ _NAMES = (
 )
 # A quoted value, or one that ends where the next thing begins.
 _VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s'\"&]+")
-_VARIABLE = re.compile(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
+_VARIABLE = re.compile(r"[A-Z]+(?:_[A-Z]+)+(?:_?[0-9]{1,2})?")
 _ARGUMENT = re.compile(r"(-{0,2}[A-Za-z_][\w.-]*=)(.+)", re.DOTALL)  # one whole element of a list
 
 

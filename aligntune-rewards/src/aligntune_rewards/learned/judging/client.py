@@ -79,11 +79,14 @@ class Endpoint:
             raise ValueError(f"base_url is {parts.path!r} with a query; it ends with the path")
         if not self.model:
             raise ValueError("model is empty; it is the judge's name on its server")
-        if self.api_key_env is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.api_key_env):
-            # What was given may be a key, so it is not repeated.
+        named = {"api_key_env": self.api_key_env}
+        if self.api_key_env is not None and redact(named) != named:
+            # What was given may be a key, so it is not repeated; a run's record leaves it out, so
+            # that the run could not be resumed.
             raise ValueError(
-                "api_key_env is the name of an environment variable, in capitals, such as "
-                "OPENAI_API_KEY; the key itself stands in the environment only"
+                "api_key_env is the name of an environment variable, in capitals with a low line, "
+                "such as OPENAI_API_KEY or JUDGE_KEY_2; the key itself stands in the environment "
+                "only"
             )
 
     @property
@@ -101,16 +104,14 @@ class Endpoint:
         key = os.environ.get(self.api_key_env, "").strip()
         if key and key.isascii() and key.isprintable():
             return key
-        # What is named may be a key in capitals itself.
-        variable = redact({"api_key_env": self.api_key_env})["api_key_env"]
         if not key:
             raise JudgeError(
-                f"the environment variable {variable} is not set; params.api_key_env names "
+                f"the environment variable {self.api_key_env} is not set; params.api_key_env names "
                 "it as that of the judge's key"
             )
         raise JudgeError(
-            f"the environment variable {variable}, which params.api_key_env names, holds more than "
-            "a key: a line break, or characters that are not ASCII"
+            f"the environment variable {self.api_key_env}, which params.api_key_env names, holds "
+            "more than a key: a line break, or characters that are not ASCII"
         )
 
 
