@@ -231,6 +231,16 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
         reward_conformance(Good, speed=1)
 
 
+class Prints(Good):
+    def compute(self, text: str) -> float | None:
+        print("looking", end="")
+        return super().compute(text)
+
+
+def test_what_a_reward_prints_is_no_fault() -> None:
+    reward_conformance(Prints, rows=[{"text": "1"}, {"text": "a"}])().test_another_process()
+
+
 @pytest.mark.parametrize("rows", [[], [{"completion": "a"}]])
 def test_rows_without_a_text_are_refused(rows: list[dict[str, str]]) -> None:
     with pytest.raises(ValueError, match="at least one row, and each the completion as 'text'"):

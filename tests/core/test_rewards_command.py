@@ -299,6 +299,10 @@ def test_several_texts_have_a_reference_each_or_share_one(run: Run, marks: Plugi
         (["digits", "--text", "a", "--column", "completion=b"], "--column completion: use --text"),
         (["digits", "--text", "a", "--param", "at_most=b"], "at_most is 'b'; it must be a number"),
         (["marks:Heavy", "--text", "a"], "cannot load what it scores with: OSError: no weights"),
+        (
+            ["marks:same", "--text", "a", "--param", "reward_function=b"],
+            "reward_function is the name that is tested",
+        ),
         (["marks:leaves", "--text", "a"], "raised SystemExit: 3"),
         (["marks:late", "--file", "many.jsonl"], "rows 256 to 299: reward 'marks:late' raised"),
         (["digits", "--file", "none.jsonl"], "none.jsonl: there is no such file"),

@@ -73,6 +73,8 @@ def run(
 def _made(name: str, params: Mapping[str, Any]) -> RewardFunction:
     plugins = installed.get()
     if ":" in name and not plugins.rewards.matching(name):
+        if "reward_function" in params:
+            raise ConfigError(f"reward {name!r}: reward_function is the name that is tested")
         return build_reward(CUSTOM, {**params, "reward_function": name}, plugins)[1]
     return build_reward(name, params, plugins)[1]
 

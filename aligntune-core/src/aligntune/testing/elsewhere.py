@@ -6,6 +6,7 @@ one line of JSON for each batch.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -86,11 +87,13 @@ def _watch(limit: float) -> None:
 def main(path: str) -> None:
     """Score what the file holds."""
     reward, batches, limit = pickle.loads(Path(path).read_bytes())  # noqa: S301 (of the parent)
-    reward.load()
+    with contextlib.redirect_stdout(sys.stderr):  # what a reward prints is no line of the answer
+        reward.load()
     for batch in batches:
         _watch(limit)
         start = time.perf_counter()
-        values = raw_values(reward.label, reward, batch)
+        with contextlib.redirect_stdout(sys.stderr):
+            values = raw_values(reward.label, reward, batch)
         seconds = time.perf_counter() - start
         _watch(0)
         sys.stdout.write(json.dumps({"values": values, "seconds": seconds}) + "\n")
