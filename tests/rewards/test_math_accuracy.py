@@ -155,7 +155,8 @@ def test_the_process_ends_although_its_parent_was_killed_while_it_hung() -> None
     code = (
         "from aligntune_rewards import MathAccuracyReward; r = MathAccuracyReward(timeout=20); "
         "r.compute('1', '1'); print(*r.workers.pids, flush=True); "
-        f"q = {{'gold': '7', 'answers': None, 'text': '${HANGS[7:-1]}$', 'seconds': 1}}; "
+        f"q = {{'gold': '7', 'answers': None, 'text': '${HANGS[7:-1]}$', 'places': 6}}; "
+        "q['seconds'] = 1; "
         "r.workers.call(q, 99)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
