@@ -304,6 +304,46 @@ def f(x): return 0""",
 }
 
 
+# Ways to hold memory that no process seems to have.
+_HIDING = {
+    "shared, and mapped by others": "import mmap; mmap.mmap(-1, 1 << 20)",
+    "shared zeros": "import mmap, os; mmap.mmap(os.open('/dev/zero', os.O_RDWR), 1 << 20)",
+    "lent to a pipe": """
+import ctypes, os, platform
+number = {"x86_64": 278, "aarch64": 75}[platform.machine()]
+read, write = os.pipe()
+held = ctypes.create_string_buffer(4096)
+lent = (ctypes.c_size_t * 2)(ctypes.addressof(held), 4096)
+assert ctypes.CDLL(None).syscall(number, write, lent, ctypes.c_size_t(1), 0) == 4096""",
+}
+
+
+@pytest.mark.parametrize("tier", [tier for tier in tiers.TIERS if tier != "rlimits"])
+@pytest.mark.parametrize("name", _HIDING)
+def test_memory_that_no_limit_counts_is_refused(name: str, tier: tiers.Tier) -> None:
+    with Sandbox(workers=1, tier=tier, allow_weak_isolation=True) as one:
+        result = one.run(_HIDING[name])
+    assert result.outcome == "error"
+    assert "Error" in result.stderr.splitlines()[-1]
+
+
+def test_memory_counts_when_the_first_thread_has_ended(sandbox: Sandbox) -> None:
+    source = """
+        import ctypes, os, platform, threading, time
+        def hold():
+            time.sleep(0.1)
+            held = b"x" * (80 << 20)
+            time.sleep(60)
+        for _ in range(4):
+            if os.fork() == 0:
+                threading.Thread(target=hold).start()
+                ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)
+        time.sleep(60)
+    """
+    limits = Limits(seconds=20.0, memory_mb=256)
+    assert sandbox.run(textwrap.dedent(source), limits=limits).outcome == "memory"
+
+
 FORGED = [
     (tier, name)
     for tier in tiers.TIERS

@@ -87,7 +87,8 @@ def _bubblewrap(python: list[str], disk_mb: int | None) -> list[str]:
             line += ["--ro-bind", path, path]
     for path in interpreter.masked():
         line += ["--tmpfs", path, "--remount-ro", path]
-    for name in ("null", "zero", "full", "random", "urandom"):
+    # Not "zero": mapped by several processes, it is memory that no limit counts.
+    for name in ("null", "full", "random", "urandom"):
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     line += ["--dir", _SHARED, "--symlink", "/proc/self/fd", "/dev/fd"]
     line += ["--proc", "/proc", "--dir", TMP, "--remount-ro", "/", "--chdir", "/"]

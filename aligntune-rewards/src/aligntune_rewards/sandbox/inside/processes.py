@@ -65,8 +65,17 @@ def memory_below(base: int) -> int:
 
 def resident(pid: int) -> int:
     """Bytes of memory of a process, shared ones included; 0 if it has ended."""
-    text = _read(f"/proc/{pid}/statm")
-    return int(text.split()[1]) * _PAGE if text else 0
+    pages = _pages(f"/proc/{pid}")
+    if not pages:  # its first thread may have ended before the others, which still have it all
+        with contextlib.suppress(OSError):
+            tasks = os.listdir(f"/proc/{pid}/task")
+            pages = max((_pages(f"/proc/{pid}/task/{task}") for task in tasks), default=0)
+    return pages * _PAGE
+
+
+def _pages(place: str) -> int:
+    text = _read(f"{place}/statm")
+    return int(text.split()[1]) if text else 0
 
 
 def size_of(folder: str) -> int:

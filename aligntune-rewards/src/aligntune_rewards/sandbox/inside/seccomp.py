@@ -38,7 +38,7 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     # What outlives a process, or holds memory that no limit counts.
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "shmget": (29, 194),
     "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
-    "memfd_create": (319, 279), "memfd_secret": (447, 447),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "vmsplice": (278, 75),
     # Ways around the filter.
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "modify_ldt": (154, None),
@@ -61,6 +61,7 @@ _SOCKET, _FCNTL, _KILL_CALL, _TGKILL, _PRLIMIT = (
 )  # fmt: skip
 _SOCKETPAIR = (53, 199)
 _OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to whom one likes
+_MMAP, _SHARED, _ANONYMOUS = (9, 222), 0x01, 0x20
 _IOCTL = (16, 29)
 _IOCTLS = (0x8901, 0x8902, 0x5412, 0x541C)  # FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX
 
@@ -117,6 +118,15 @@ class _Filter:
         self.add(_RETURN, _ERROR | _EPERM)
         self.add(_RETURN, _ALLOW)
 
+    def all_bits(self, call: tuple[int, int], argument: int, first: int, second: int) -> None:
+        """Refuse a call when an argument has both bits."""
+        self.add(_EQUAL, call[self.column], 0, 5)
+        self.add(_LOAD, 16 + 8 * argument)
+        self.add(_ANY_BIT, first, 0, 2)
+        self.add(_ANY_BIT, second, 0, 1)
+        self.add(_RETURN, _ERROR | _EPERM)
+        self.add(_RETURN, _ALLOW)
+
     def text(self) -> bytes:
         self.add(_RETURN, _ALLOW)
         return b"".join(struct.pack("=HBBI", *instruction) for instruction in self.code)
@@ -137,6 +147,8 @@ def everyone(families: tuple[int, ...]) -> bytes:
     """What neither a job nor its server needs; `families` of sockets are allowed, if any."""
     made = _Filter()
     made.refuse_all(_CALLS)
+    # Such memory stays when it is no longer mapped into the process that filled it.
+    made.all_bits(_MMAP, 3, _SHARED, _ANONYMOUS)
     made.among(_IOCTL, 1, _IOCTLS, allow=False)
     made.among(_SOCKET, 0, families, allow=True, error=_EAFNOSUPPORT)
     made.among(_SOCKETPAIR, 0, (1,), allow=True, error=_EAFNOSUPPORT)
