@@ -64,7 +64,7 @@ class MeanReward(Evaluator):
         if "reference" in needed and self._reference is not None:
             needed = needed - {"reference"} | {self._reference}
         require(self.name, sorted(needed), rows, settings)
-        reward.load()
+        scorer.load()
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         if self._part is None:
