@@ -62,6 +62,7 @@ _SOCKET, _FCNTL, _KILL_CALL, _TGKILL, _PRLIMIT = (
 _SOCKETPAIR = (53, 199)
 _OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to whom one likes
 _MMAP, _SHARED, _ANONYMOUS = (9, 222), 0x01, 0x20
+_SETSOCKOPT, _SO_SNDBUF = (54, 208), 7
 _IOCTL = (16, 29)
 _IOCTLS = (0x8901, 0x8902, 0x5412, 0x541C)  # FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX
 
@@ -149,6 +150,7 @@ def everyone(families: tuple[int, ...]) -> bytes:
     made.refuse_all(_CALLS)
     # Such memory stays when it is no longer mapped into the process that filled it.
     made.all_bits(_MMAP, 3, _SHARED, _ANONYMOUS)
+    made.among(_SETSOCKOPT, 2, (_SO_SNDBUF,), allow=False)  # what a socket holds is not counted
     made.among(_IOCTL, 1, _IOCTLS, allow=False)
     made.among(_SOCKET, 0, families, allow=True, error=_EAFNOSUPPORT)
     made.among(_SOCKETPAIR, 0, (1,), allow=True, error=_EAFNOSUPPORT)
