@@ -307,7 +307,7 @@ def f(x): return 0""",
 # Ways to hold memory that no process seems to have.
 _HIDING = {
     "shared, and mapped by others": "import mmap; mmap.mmap(-1, 1 << 20)",
-    "in larger sockets": "import socket as s; s.socketpair()[0].setsockopt(1, s.SO_SNDBUF, 1 << 30)",
+    "in larger sockets": "import socket; socket.socketpair()[0].setsockopt(1, 7, 1 << 30)",
     "shared zeros": "import mmap, os; mmap.mmap(os.open('/dev/zero', os.O_RDWR), 1 << 20)",
     "lent to a pipe": """
 import ctypes, os, platform
