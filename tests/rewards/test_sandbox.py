@@ -10,6 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -343,6 +344,32 @@ def test_memory_counts_when_the_first_thread_has_ended(sandbox: Sandbox) -> None
     """
     limits = Limits(seconds=20.0, memory_mb=256)
     assert sandbox.run(textwrap.dedent(source), limits=limits).outcome == "memory"
+
+
+@pytest.mark.parametrize("tier", tiers.TIERS)
+@pytest.mark.parametrize("name", ["d", "d" * 200])
+def test_folders_however_deep_are_removed(
+    name: str, tier: tiers.Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = tempfile.mkdtemp
+
+    def noted(*args: str | None, **settings: str | None) -> str:
+        made.append(make(*args, **settings))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", noted)
+    source = f"""
+import os
+for _ in range(3000):
+    os.mkdir({name!r})
+    os.chdir({name!r})
+os.chmod(".", 0)"""
+    with Sandbox(workers=1, tier=tier, allow_weak_isolation=True) as one:
+        assert one.run(source).outcome in {"ok", "killed"}
+        assert one.run("print(1)").stdout == "1\n"
+    assert tier == "bwrap" or len(made) >= 2
+    assert not [path for path in made if Path(path).exists()]
 
 
 FORGED = [

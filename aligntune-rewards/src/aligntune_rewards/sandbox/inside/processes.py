@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 
@@ -80,26 +81,44 @@ def _pages(place: str) -> int:
 
 def size_of(folder: str) -> int:
     """Bytes that the files in a folder take, where the file system has no limit of its own."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(f"{place}/{name}").st_blocks * 512
+    total, waiting = 0, [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # whoever digs that deep has something to hide
+                return 1 << 62
     return total
 
 
 def remove(folder: str) -> None:
-    """Remove a folder with all that is in it; nobody writes there any more."""
-    for place, folders, names in os.walk(folder):
-        for name in folders:
-            if not os.path.islink(f"{place}/{name}"):
-                os.chmod(f"{place}/{name}", 0o700)  # whoever made it may have closed it
-        for name in (*folders, *names):
-            with contextlib.suppress(OSError):
-                os.unlink(f"{place}/{name}")
-    for place, _, _ in os.walk(folder, topdown=False):
+    """Remove a folder with all that is in it, however deep; nobody writes there any more."""
+    places = [folder]
+    for place in places:
+        with contextlib.suppress(OSError):
+            os.chmod(place, 0o700)  # whoever made it may have closed it
+            for name in os.listdir(place):
+                _clear(f"{place}/{name}", folder, places)
+    for place in reversed(places):
         with contextlib.suppress(OSError):
             os.rmdir(place)
+
+
+def _clear(path: str, folder: str, places: list[str]) -> None:
+    """Remove a file, or move a folder to where its path is short, and note it."""
+    with contextlib.suppress(OSError):
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.unlink(path)
+            return
+        os.chmod(path, 0o700)
+        flat = f"{folder}/{os.urandom(12).hex()}"
+        os.rename(path, flat)
+        places.append(flat)
 
 
 def kill_all_of(user: int) -> None:
