@@ -15,6 +15,7 @@ from aligntune_rewards.verifiable.patterns import Patterns
 
 ENDLESS = r"(a+)+$"
 
+
 @pytest.fixture(scope="module")
 def patterns() -> Any:
     made = Patterns(timeout=20.0)

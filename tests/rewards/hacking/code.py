@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hacking import Case
-
 from aligntune_rewards import CodeQualityReward
+from hacking import Case
 
 _HONEST = "def double(value):\n    return 2 * value\n"
 _POOR = "import os\ndef Double(value):\n    if value == None: return 0\n    return 2*value\n"
