@@ -31,6 +31,8 @@ EVERYTHING_BUT_UNSLOTH = (
     f"{REWARDS}[math]",
     f"{EVAL}[text]",
 )
+# The same, with the libraries of all rewards.
+EVERYTHING_AND_LIBRARIES = (*EVERYTHING_BUT_UNSLOTH[:2], f"{REWARDS}[all]", f"{EVAL}[text]")
 
 # Which distributions an environment holds, what its tests need besides, and which folders it runs.
 SUITES = {
@@ -47,11 +49,12 @@ SUITES = {
     ),
     "rewards": (
         (f"{CORE}[testing]", f"{REWARDS}[all]"),
-        ("hypothesis", "numpy", "psutil", "pytest-xdist"),
+        # trl: some rewards are compared with its own.
+        ("hypothesis", "numpy", "psutil", "pytest-xdist", "trl"),
         ("tests/rewards",),
     ),
     "trl": (
-        EVERYTHING_BUT_UNSLOTH,
+        EVERYTHING_AND_LIBRARIES,
         # hatchling builds the packages of the documentation, with editables where they are edited.
         ("editables", "hatchling", "hypothesis", "pytest-xdist", "wandb"),
         ("tests/trl", "tests/learning", "tests/eval", "tests/together", "tests/docs"),
@@ -177,7 +180,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check types with mypy in strict mode."""
-    install(session, "mypy", "types-pyyaml", editable=EVERYTHING_BUT_UNSLOTH)
+    install(session, "mypy", "types-pyyaml", editable=EVERYTHING_AND_LIBRARIES)
     session.run("mypy", *session.posargs)
 
 
