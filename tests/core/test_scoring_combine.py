@@ -365,15 +365,6 @@ def test_values_too_far_apart_to_be_normalized_are_an_error_with_a_name() -> Non
         scorer.score(batch(2))
 
 
-def test_columns_of_data_sets_and_arrays_are_columns() -> None:
-    np = pytest.importorskip("numpy")
-    datasets = pytest.importorskip("datasets")
-    answers = ["a", "b"]
-    scorer = Scorer([Part("same", as_reward(same))])
-    for column in (np.array(answers), datasets.Dataset.from_dict({"answer": answers})["answer"]):
-        assert scorer(["p", "q"], ["a", "c"], answer=column) == [1.0, 0.0]
-
-
 def test_weights_that_cannot_be_loaded_name_the_reward() -> None:
     class Loads(Fixed):
         def load(self) -> None:

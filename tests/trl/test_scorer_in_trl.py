@@ -133,3 +133,14 @@ def test_arrays_and_tensors_are_lists_of_numbers() -> None:
     assert scorer(["p", "q"], ["a", "b"]) == [2.75, 2.75]
     with pytest.raises(RewardError, match=r"'vectors' returned \[0.0, 0.0, 0.0\] for sample 0"):
         Scorer([Part("vectors", as_reward(vectors))])(["p", "q"], ["a", "b"])
+
+
+def same(text: str, reference: str) -> float:
+    return float(text == reference)
+
+
+def test_columns_of_data_sets_and_arrays_are_columns() -> None:
+    answers = ["a", "b"]
+    scorer = Scorer([Part("same", as_reward(same))])
+    for column in (np.array(answers), Dataset.from_dict({"answer": answers})["answer"]):
+        assert scorer(["p", "q"], ["a", "c"], answer=column) == [1.0, 0.0]
