@@ -218,8 +218,13 @@ def lives(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
-def test_when_the_caller_is_interrupted_nothing_goes_on(tmp_path: Path, beside: bool) -> None:
+def test_when_the_caller_is_interrupted_nothing_goes_on(
+    tmp_path: Path, beside: bool, request: pytest.FixtureRequest
+) -> None:
     slow = Hangs(str(tmp_path / "marks"))
+    # In the background of a shell, Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def when_it_has_begun() -> None:
         while not Path(slow.marks).exists():
