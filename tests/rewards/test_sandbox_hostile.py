@@ -72,5 +72,5 @@ def test_no_hostile_program_escapes() -> None:
 
 @pytest.mark.slow
 def test_none_of_ten_thousand_hostile_programs_escapes() -> None:
-    # Some five minutes on two cores; ALIGNTUNE_HOSTILE is how many there are where that is too long.
+    # Some minutes on two cores; ALIGNTUNE_HOSTILE says how many where that is too long.
     attack_all(int(os.environ.get("ALIGNTUNE_HOSTILE", "10000")))
