@@ -250,10 +250,14 @@ def test_a_gradient_that_is_not_finite_is_told_at_its_step(
 def test_rewards_whose_mean_is_not_finite_in_32_bits(
     train: Callable[..., RunDirectory], tmp_path: Path
 ) -> None:
-    run = train("grpo", lambda text, **columns: 1e38 * (1 + len(text)))
+    run = train("grpo", lambda text, **columns: 3e38 - 1e38 * (len(text) % 2))
     assert warned(run) == ["rewards-not-finite"]
     with pytest.raises(RuntimeError, match="nan"):  # with a critic, they reach the gradient
-        train("ppo", lambda text, **columns: 1e38 * len(text), output_dir=str(tmp_path / "ppo"))
+        train(
+            "ppo",
+            lambda text, **columns: 3e38 - 1e38 * (len(text) % 2),
+            output_dir=str(tmp_path / "ppo"),
+        )
     assert warned(RunDirectory(tmp_path / "ppo")) == ["gradient-not-finite"]
 
 
