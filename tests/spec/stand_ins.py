@@ -8,6 +8,7 @@ original, in rows written here.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ class Model:
     """Chat template of the tokenizer."""
     problem: str | None = None
     """`problem_type` of a classifier."""
+    commit: str | None = None
+    """The commit of the original that a reward asks for."""
 
 
 MODELS = {
@@ -47,7 +50,9 @@ MODELS = {
     "microsoft/DialoGPT-small": Model("gpt2", pad=False, chat=_DIALOG),
     "microsoft/DialoGPT-medium": Model("gpt2", pad=False, chat=_DIALOG),
     "meta-llama/Llama-2-7b-hf": Model("llama", pad=False),
-    "HuggingFaceTB/SmolLM2-135M-Instruct": Model("llama", chat=CHAT_TEMPLATE),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Model(
+        "llama", chat=CHAT_TEMPLATE, commit="12fd25f77366fa6b3b4b768ec3050bf629380bac"
+    ),
     "OpenAssistant/reward-model-deberta-v3-large-v2": Model("deberta-v2", labels=("LABEL_0",)),
     "unitary/toxic-bert": Model("bert", labels=_TOXIC, problem="multi_label_classification"),
     "KoalaAI/Text-Moderation": Model("deberta-v2", labels=_MODERATION),
@@ -184,5 +189,8 @@ def make_hub(folder: Path) -> None:
     torch.manual_seed(0)
     for name, like in MODELS.items():
         _write_model(folder / "models" / name, like)
+        if like.commit:
+            at = f"{name}@{like.commit}"
+            shutil.copytree(folder / "models" / name, folder / "models" / at)
     for name in DATASETS:
         _write_dataset(folder / "datasets" / name, name)
