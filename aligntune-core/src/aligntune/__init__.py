@@ -48,7 +48,7 @@ _WHERE = {
         "TrainingType",
     ),
     "aligntune.errors": ("AlignTuneError",),
-    "aligntune.evaluation": ("Evaluator", "Metric"),
+    "aligntune.evaluation": ("EvalTask", "Evaluator", "Metric", "TaskCategory"),
     "aligntune.hookspecs": ("hookimpl",),
     "aligntune.plan": ("Plan", "make_plan"),
     "aligntune.reward_models": ("TrainedRewardModel", "train_reward_model"),

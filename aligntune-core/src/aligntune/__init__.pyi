@@ -100,10 +100,16 @@ from aligntune.errors import (
     AlignTuneError as AlignTuneError,
 )
 from aligntune.evaluation import (
+    EvalTask as EvalTask,
+)
+from aligntune.evaluation import (
     Evaluator as Evaluator,
 )
 from aligntune.evaluation import (
     Metric as Metric,
+)
+from aligntune.evaluation import (
+    TaskCategory as TaskCategory,
 )
 from aligntune.hookspecs import (
     hookimpl as hookimpl,

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-__all__ = ["AlgorithmFacts", "BackendFacts", "EvaluatorFacts", "Facts", "RewardFacts"]
+__all__ = [
+    "AlgorithmFacts",
+    "BackendFacts",
+    "EvaluatorFacts",
+    "Facts",
+    "RewardFacts",
+    "TaskFacts",
+]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -98,4 +105,19 @@ class EvaluatorFacts:
     aliases: tuple[str, ...] = ()
 
 
-Facts = BackendFacts | AlgorithmFacts | RewardFacts | EvaluatorFacts
+@dataclass(frozen=True)
+class TaskFacts:
+    """An evaluation task.
+
+    `category`: a member of `aligntune.evaluation.TaskCategory`, by its value. `packages`:
+    requirement strings that must be installed, with the extra that brings them in `install`.
+    """
+
+    summary: str
+    category: str = "custom"
+    packages: tuple[str, ...] = ()
+    install: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+Facts = BackendFacts | AlgorithmFacts | RewardFacts | EvaluatorFacts | TaskFacts

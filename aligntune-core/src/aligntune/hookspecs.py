@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts
+    from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts, TaskFacts
     from aligntune.plan import Plan
     from aligntune.plugins import Register
     from aligntune.run import RunDirectory
@@ -34,6 +34,11 @@ def aligntune_register_rewards(register: Register[RewardFacts]) -> None:
 @hookspec(historic=True)
 def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
     """Register evaluators: `register("name", "module:Class", summary=..., needs=...)`."""
+
+
+@hookspec(historic=True)
+def aligntune_register_tasks(register: Register[TaskFacts]) -> None:
+    """Register tasks: `register("name", "module:TASK", summary=..., category=...)`."""
 
 
 @hookspec

@@ -21,14 +21,14 @@ from stevedore.extension import Extension, ExtensionManager
 
 from aligntune import hookspecs
 from aligntune.errors import AlignTuneError, NotRegisteredError, PluginError, describe
-from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts
+from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts, TaskFacts
 from aligntune.registry import RUNTIME_OWNER, Entry, Owner, Registries, Registry
 
 __all__ = ["GROUP", "PluginRecord", "Plugins", "Register", "Switches", "configure", "get"]
 
 GROUP = "aligntune"
 CORE = "aligntune-core"
-F = TypeVar("F", BackendFacts, AlgorithmFacts, RewardFacts, EvaluatorFacts)
+F = TypeVar("F", BackendFacts, AlgorithmFacts, RewardFacts, EvaluatorFacts, TaskFacts)
 
 Status = Literal["loaded", "failed", "disabled", "incompatible"]
 
@@ -174,6 +174,10 @@ class Plugins:
     def evaluators(self) -> Registry[EvaluatorFacts]:
         return self.registries.evaluators
 
+    @property
+    def tasks(self) -> Registry[TaskFacts]:
+        return self.registries.tasks
+
     def _call_registration_hooks(self) -> None:
         # Historic calls come first: pluggy repeats them for each plugin as it is registered, so an
         # error surfaces at the plugin that made it.
@@ -189,6 +193,9 @@ class Plugins:
         )
         hook.aligntune_register_evaluators.call_historic(
             kwargs={"register": Register(self, all_.evaluators, EvaluatorFacts)}
+        )
+        hook.aligntune_register_tasks.call_historic(
+            kwargs={"register": Register(self, all_.tasks, TaskFacts)}
         )
 
     def discover(self) -> list[PluginRecord]:

@@ -21,11 +21,11 @@ from aligntune.errors import (
     describe,
     did_you_mean,
 )
-from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts
+from aligntune.facts import AlgorithmFacts, BackendFacts, EvaluatorFacts, RewardFacts, TaskFacts
 
 __all__ = ["Entry", "Owner", "Registries", "Registry", "import_target"]
 
-F = TypeVar("F", BackendFacts, AlgorithmFacts, RewardFacts, EvaluatorFacts)
+F = TypeVar("F", BackendFacts, AlgorithmFacts, RewardFacts, EvaluatorFacts, TaskFacts)
 
 # The distribution that brings a name, for the hint in a look-up error. Core knows names only.
 PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -81,6 +81,7 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
     "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward", "ter")},
+    "task": {"aligntune-eval": ("gsm8k", "humaneval")},
 }
 
 
@@ -254,16 +255,17 @@ def _claim(entry: Entry[Any]) -> tuple[Owner, str, str]:
 
 
 class Registries:
-    """The four registries side by side."""
+    """The five registries side by side."""
 
     def __init__(self) -> None:
         self.backends: Registry[BackendFacts] = Registry("backend")
         self.algorithms: Registry[AlgorithmFacts] = Registry("algorithm")
         self.rewards: Registry[RewardFacts] = Registry("reward")
         self.evaluators: Registry[EvaluatorFacts] = Registry("evaluator")
+        self.tasks: Registry[TaskFacts] = Registry("task")
 
     def all(self) -> tuple[Registry[Any], ...]:
-        return (self.backends, self.algorithms, self.rewards, self.evaluators)
+        return (self.backends, self.algorithms, self.rewards, self.evaluators, self.tasks)
 
     def remove_owner(self, owner: Owner) -> None:
         for registry in self.all():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from aligntune.errors import EvaluationError
-from aligntune.evaluation import EvaluationContext, Evaluator, Metric
+from aligntune.evaluation import Combine, EvaluationContext, Evaluator, Metric
 from aligntune_eval.batching import batches
 from aligntune_eval.statistics import Floats, bootstrap_ratio, percentiles
 from aligntune_eval.tokens import Target, target_of
@@ -88,6 +88,8 @@ class Perplexity(Evaluator):
         nll = self._nll(context, targets, window, stride)
         context.note("nll", [float(value) for value in nll])
         context.note("tokens", [target.tokens for target in targets])
+        context.note("bits", [float(value) for value in nll / math.log(2)])
+        context.note("bytes", [target.bytes for target in targets])
         kept = [index for index, target in enumerate(targets) if target.tokens and target.bytes]
         if not kept:
             raise EvaluationError("no row holds a token to score: every text is empty")
@@ -104,8 +106,17 @@ class Perplexity(Evaluator):
         prefix = "" if self.name == "perplexity" else f"{self.name}/"
         seed = context.settings.seed
         return [
-            _ratio(self.name, nll[kept], tokens, details, seed, exponential=True),
-            _ratio(f"{prefix}bits_per_byte", nll[kept] / math.log(2), sizes, details, seed),
+            _ratio(
+                self.name, nll[kept], tokens, details, seed, Combine("exp_ratio", "nll", "tokens")
+            ),
+            _ratio(
+                f"{prefix}bits_per_byte",
+                nll[kept] / math.log(2),
+                sizes,
+                details,
+                seed,
+                Combine("ratio", "bits", "bytes"),
+            ),
         ]
 
     def _nll(
@@ -165,16 +176,18 @@ def _ratio(
     bottom: Floats,
     details: dict[str, Any],
     seed: int,
-    *,
-    exponential: bool = False,
+    combine: Combine,
 ) -> Metric:
     """The metric Σ top / Σ bottom (or exp of it), with its bootstrap interval over rows."""
+    exponential = combine.kind == "exp_ratio"
     value = float(top.sum() / bottom.sum())
     details = {**details, "interval": "bootstrap" if len(top) > 1 else "none"}
     unit = "" if exponential else "bits/byte"
     if len(top) < 2:
         value = math.exp(value) if exponential else value
-        return Metric(name, value, 1, unit=unit, details=details, higher_is_better=False)
+        return Metric(
+            name, value, 1, unit=unit, details=details, higher_is_better=False, combine=combine
+        )
     drawn = bootstrap_ratio(top, bottom, seed)
     if exponential:
         value, drawn = math.exp(value), np.exp(drawn)
@@ -190,4 +203,5 @@ def _ratio(
         unit=unit,
         details=details,
         higher_is_better=False,
+        combine=combine,
     )

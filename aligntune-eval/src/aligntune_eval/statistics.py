@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligntune.evaluation import Metric
+from aligntune.evaluation import Combine, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,4 +150,5 @@ def mean_metric(
         unit=unit,
         details={**(details or {}), "interval": method},
         higher_is_better=higher_is_better,
+        combine=Combine("mean", name),
     )

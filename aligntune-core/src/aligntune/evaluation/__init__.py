@@ -7,11 +7,14 @@ library.
 from __future__ import annotations
 
 from aligntune.evaluation.measurements import Measurements, prepare_measurements
-from aligntune.evaluation.metric import Metric
-from aligntune.evaluation.protocol import EvaluationContext, EvaluationSettings, Evaluator
+from aligntune.evaluation.metric import Combine, Metric
+from aligntune.evaluation.protocol import EvaluationContext, EvaluationSettings, Evaluator, Store
 from aligntune.evaluation.run import Evaluation, Prepared, evaluate, prepare
+from aligntune.evaluation.task import EvalTask, TaskCategory
 
 __all__ = [
+    "Combine",
+    "EvalTask",
     "Evaluation",
     "EvaluationContext",
     "EvaluationSettings",
@@ -19,6 +22,8 @@ __all__ = [
     "Measurements",
     "Metric",
     "Prepared",
+    "Store",
+    "TaskCategory",
     "evaluate",
     "prepare",
     "prepare_measurements",

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Metric"]
+__all__ = ["Combine", "Metric"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Combine:
+    """How the values of the rows make the metric, so that two evaluations can be paired by row.
+
+    `mean`: the mean of `top`. `ratio`: sum of `top` over sum of `bottom`. `exp_ratio`: e to that.
+    `corpus`: no value of a row adds up; the metric has to be computed again from the completions.
+    `top` and `bottom` are keys of a sample's `scores`, or of the sample itself; rows without them
+    do not count.
+    """
+
+    kind: Literal["mean", "ratio", "exp_ratio", "corpus"]
+    top: str = ""
+    bottom: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,6 +38,7 @@ class Metric:
     `value`, in its unit. `low`, `high`: ends of the 95 % interval. `stderr`, `low` and `high` are
     None where the rows do not say (a mean over one row has no standard error). `details`: whatever
     is needed to read or repeat the measurement (tokens, window, interval method), JSON values.
+    `combine`: how the rows make the value; None where that is not known.
 
     Raises:
         ValueError: if the value is not finite, `n` is below 1, or the interval is upside down.
@@ -37,6 +53,7 @@ class Metric:
     unit: str = ""
     details: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     higher_is_better: bool | None = None
+    combine: Combine | None = None
 
     def __post_init__(self) -> None:
         for name in ("value", "stderr", "low", "high"):
@@ -65,4 +82,5 @@ class Metric:
             "unit": self.unit,
             "higher_is_better": self.higher_is_better,
             "details": dict(self.details),
+            "combine": None if self.combine is None else asdict(self.combine),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation.columns import Rows, require
@@ -14,10 +14,25 @@ if TYPE_CHECKING:
     from aligntune.evaluation.metric import Metric
     from aligntune.plugins import Plugins
 
-__all__ = ["EvaluationContext", "EvaluationSettings", "Evaluator", "Progress"]
+__all__ = ["EvaluationContext", "EvaluationSettings", "Evaluator", "Progress", "Store"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many rows of it are done, and how many there are."""
+
+
+class Store(Protocol):
+    """What an evaluation that was cut off has left behind: values by keys that say what was asked.
+
+    Whoever makes something expensive (completions, log-likelihoods) looks here first, and puts here
+    what it made, batch by batch. A key names the work completely: model and settings are fixed for
+    one store; the row, the sample and the kind of work are not.
+    """
+
+    def get(self, key: str) -> Any | None:
+        """The JSON value that was put under `key`, or None."""
+
+    def put(self, entries: Mapping[str, Any]) -> None:
+        """Keep JSON values; they are on disk when this returns."""
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -29,8 +44,10 @@ class EvaluationSettings:
     """How to evaluate: the same for every evaluator of one run.
 
     `batch_size`: rows per forward pass or generation. `max_new_tokens`: longest completion, in
-    tokens. `temperature`: 0 takes the likeliest token; above, tokens are sampled with `top_p` and
-    `seed`. `max_samples`: evaluate the first so many rows. `reference_column`: where the right
+    tokens. `temperature`: 0 takes the likeliest token; above, tokens are sampled with `top_p`,
+    `top_k` (0 for all) and `seed`. `num_samples`: completions of each prompt; more than one asks
+    for a temperature. `stop`: texts that end a completion, which does not contain them.
+    `max_samples`: evaluate the first so many rows. `reference_column`: where the right
     answers stand; unset, the first of reference, answer, solution, ground_truth, response, target.
     `chat_template_kwargs`: further arguments of the chat template.
 
@@ -42,6 +59,9 @@ class EvaluationSettings:
     max_new_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
+    num_samples: int = 1
+    stop: tuple[str, ...] = ()
     seed: int = 0
     max_samples: int | None = None
     reference_column: str | None = None
@@ -51,13 +71,22 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         wrong = [
             f"{name} must be at least 1, not {value}"
-            for name in ("batch_size", "max_new_tokens", "max_samples")
+            for name in ("batch_size", "max_new_tokens", "num_samples", "max_samples")
             if (value := getattr(self, name)) is not None and value < 1
         ]
         if self.temperature < 0:
             wrong.append(f"temperature must be 0 or more, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             wrong.append(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if self.top_k < 0:
+            wrong.append(f"top_k must be 0 (all tokens) or more, not {self.top_k}")
+        if self.num_samples > 1 and self.temperature == 0:
+            wrong.append(
+                f"num_samples is {self.num_samples}, and temperature 0 gives the same completion "
+                "each time; set a temperature above 0"
+            )
+        if "" in self.stop:
+            wrong.append("stop holds an empty text, which would end every completion at once")
         if wrong:
             raise EvaluationError("; ".join(wrong))
 
@@ -70,7 +99,7 @@ class EvaluationContext:
     tokenizer. `rows`: dicts with a prompt (text or chat messages), `completion`, `text`,
     `messages`, and any further columns. `memo`: what evaluators share, such as the completions, so
     that two of them generate once. `samples`: one dict per row, in row order, for whatever is worth
-    reading beside the metrics.
+    reading beside the metrics. `store`: what an earlier, interrupted evaluation left, or None.
     """
 
     model: Any
@@ -81,6 +110,7 @@ class EvaluationContext:
     memo: dict[Any, Any] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     progress: Progress = _silent
+    store: Store | None = None
 
     def __post_init__(self) -> None:
         if not self.samples:

@@ -23,7 +23,7 @@ from aligntune.scoring.build import missing_packages
 if TYPE_CHECKING:
     from aligntune.evaluation.columns import Rows
     from aligntune.evaluation.metric import Metric
-    from aligntune.evaluation.protocol import Progress
+    from aligntune.evaluation.protocol import Progress, Store
     from aligntune.plugins import Plugins
 
 __all__ = ["Evaluation", "Evaluators", "Prepared", "evaluate", "prepare"]
@@ -78,14 +78,28 @@ class Prepared:
     settings: EvaluationSettings
     plugins: Plugins
 
-    def run(self, model: Any, tokenizer: Any, progress: Progress | None = None) -> Evaluation:
+    def run(
+        self,
+        model: Any,
+        tokenizer: Any,
+        progress: Progress | None = None,
+        store: Store | None = None,
+    ) -> Evaluation:
         """Measure `model`, which keeps its mode; the global random state is left as it was found.
+
+        Args:
+            model: a transformers causal language model.
+            tokenizer: its tokenizer.
+            progress: told how far the work is.
+            store: keeps what was generated and scored, and gives back what is there already.
 
         Raises:
             EvaluationError: if an evaluator raises; names it.
         """
         begin = time.perf_counter()
-        context = EvaluationContext(model, tokenizer, self.rows, self.settings, self.plugins)
+        context = EvaluationContext(
+            model, tokenizer, self.rows, self.settings, self.plugins, store=store
+        )
         if progress is not None:
             context.progress = progress
         metrics: list[Metric] = []
