@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -104,19 +105,11 @@ class Perplexity(Evaluator):
             "empty_rows": len(targets) - len(kept),
         }
         prefix = "" if self.name == "perplexity" else f"{self.name}/"
-        seed = context.settings.seed
+        ratio = partial(_ratio, details=details, seed=context.settings.seed)
+        bits = Combine("ratio", "bits", "bytes")
         return [
-            _ratio(
-                self.name, nll[kept], tokens, details, seed, Combine("exp_ratio", "nll", "tokens")
-            ),
-            _ratio(
-                f"{prefix}bits_per_byte",
-                nll[kept] / math.log(2),
-                sizes,
-                details,
-                seed,
-                Combine("ratio", "bits", "bytes"),
-            ),
+            ratio(self.name, nll[kept], tokens, combine=Combine("exp_ratio", "nll", "tokens")),
+            ratio(f"{prefix}bits_per_byte", nll[kept] / math.log(2), sizes, combine=bits),
         ]
 
     def _nll(
@@ -174,6 +167,7 @@ def _ratio(
     name: str,
     top: Floats,
     bottom: Floats,
+    *,
     details: dict[str, Any],
     seed: int,
     combine: Combine,
