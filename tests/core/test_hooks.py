@@ -28,6 +28,7 @@ SOURCES = {
     ),
     "aligntune_register_rewards": "register('mine', 'json:dumps', summary='s', range=(0, 2))",
     "aligntune_register_evaluators": "register('mine', 'json:dumps', summary='s', needs=('text',))",
+    "aligntune_register_tasks": "register('mine', 'json:dumps', summary='s', category='math')",
     "aligntune_config_resolved": "plan.warnings.append('seen by mine')",
     "aligntune_trainer_callbacks": "return [(plan, run)]",
     "aligntune_run_finished": "run.seen = 'by mine'",
