@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from aligntune_eval.tasks.prepare import PreparedTask, prepare_task
+from aligntune_eval.tasks.find import HarnessTask, Task, find_tasks
+from aligntune_eval.tasks.prepare import PreparedTask, Runnable, prepare_task
 
-__all__ = ["PreparedTask", "prepare_task"]
+__all__ = ["HarnessTask", "PreparedTask", "Runnable", "Task", "find_tasks", "prepare_task"]

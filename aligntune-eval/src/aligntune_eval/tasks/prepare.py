@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aligntune.evaluation import EvaluationSettings, Prepared, prepare
+from aligntune.evaluation import EvalTask, EvaluationSettings, Prepared, prepare
 from aligntune_eval.rows import read_rows
 
 if TYPE_CHECKING:
-    from aligntune.evaluation import EvalTask, Evaluation, Store
+    from collections.abc import Mapping
+
+    from aligntune.evaluation import Evaluation, Store
     from aligntune.evaluation.columns import Rows
     from aligntune.evaluation.protocol import Progress
     from aligntune.plugins import Plugins
+    from aligntune_eval.tasks.find import Task
 
 __all__ = ["PreparedTask", "Runnable", "prepare_task"]
 
@@ -75,8 +79,26 @@ class PreparedTask:
         return self.prepared.run(model, tokenizer, progress, store)
 
 
-def prepare_task(task: EvalTask, plugins: Plugins, *, batch_size: int = 16) -> PreparedTask:
-    """Read the rows of a task, make their prompts, and check what its metrics need."""
+def prepare_task(
+    task: Task,
+    plugins: Plugins,
+    *,
+    batch_size: int = 16,
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> Runnable:
+    """Read the rows of a task, make their prompts, and check what its metrics need.
+
+    Args:
+        task: one that `find_tasks` found, or an `EvalTask` made on the spot.
+        plugins: where metrics are looked up.
+        batch_size: rows at once.
+        changes: fields of `EvalTask` that are set otherwise than the task says.
+
+    Raises:
+        AlignTuneError: for whatever would fail later, but for what only the model shows.
+    """
+    assert isinstance(task, EvalTask)
+    task = replace(task, **changes)
     rows: Rows = task.dataset if not isinstance(task.dataset, str) else read_rows(task.dataset)
     settings = EvaluationSettings(
         batch_size=batch_size,
