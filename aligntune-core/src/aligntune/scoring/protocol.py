@@ -73,6 +73,25 @@ class RewardBatch:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @classmethod
+    def one(
+        cls,
+        text: str,
+        /,
+        prompt: Any = None,
+        reference: Any = None,
+        completion_ids: Sequence[int] | None = None,
+        **columns: Any,
+    ) -> Self:
+        """A batch of one completion; what is None is not known."""
+        return cls(
+            [text],
+            prompts=None if prompt is None else [prompt],
+            references=None if reference is None else [reference],
+            columns={name: [value] for name, value in columns.items()},
+            completion_ids=None if completion_ids is None else [completion_ids],
+        )
+
     def offered(self) -> dict[str, Sequence[Any]]:
         """Everything known about each completion beside its text, under the names rewards use."""
         known: dict[str, Sequence[Any]] = dict(self.columns)

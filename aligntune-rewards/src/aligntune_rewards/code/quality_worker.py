@@ -16,9 +16,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from aligntune.answering import serve
 from aligntune_rewards.code.parsing import does_something, parsed
 
-__all__ = ["complexity", "main", "measured"]
+__all__ = ["complexity", "measured"]
 
 
 def complexity(code: str) -> int:
@@ -87,17 +88,5 @@ def _failure(code: str) -> str | None:
     return None if does_something(tree) else "no code"
 
 
-def main() -> None:
-    """Answer requests until standard input ends."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    sys.path[:] = sys.path[1:]  # this file's folder, whose names are submodules of a package
-    out.write(json.dumps({"ready": True}) + "\n")
-    out.flush()
-    for line in sys.stdin:
-        out.write(json.dumps(measured(**json.loads(line))) + "\n")
-        out.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(lambda request: measured(**request))

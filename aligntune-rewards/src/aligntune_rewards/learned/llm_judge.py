@@ -235,14 +235,7 @@ class LlmJudgeReward(RewardFunction):
 
     def compute(self, text: str, prompt: Any = None, **columns: Any) -> float | None:
         """Score one completion; `columns` are those that the rubric names."""
-        reference = columns.pop("reference", None)
-        batch = RewardBatch(
-            [text],
-            None if prompt is None else [prompt],
-            None if reference is None else [reference],
-            {name: [value] for name, value in columns.items()},
-        )
-        return self.compute_batch(batch)[0]
+        return self.compute_batch(RewardBatch.one(text, prompt, **columns))[0]
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         return run_async(self.acompute_batch(batch))

@@ -125,7 +125,7 @@ class RewardEnsembleReward(RewardFunction):
 
     def compute(self, text: str, prompt: Any = None) -> float | None:
         """Score one completion; `compute_batch` is faster for many."""
-        return self.compute_batch(RewardBatch([text], None if prompt is None else [prompt]))[0]
+        return self.compute_batch(RewardBatch.one(text, prompt))[0]
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         values: list[float] = self._together(self.logits(batch)).tolist()

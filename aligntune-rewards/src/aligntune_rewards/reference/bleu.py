@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from functools import cached_property
 from typing import Any, Literal, get_args
 
-from aligntune.scoring import RewardFunction
-from aligntune_rewards.checks import need, number, whole
+from aligntune_rewards.checks import number, whole
 from aligntune_rewards.code.checked import flag
-from aligntune_rewards.reference.references import reference_texts
+from aligntune_rewards.reference.sentence_score import SentenceScore
 
 __all__ = ["BleuReward", "Smoothing", "Tokenizer"]
 
@@ -17,11 +14,8 @@ __all__ = ["BleuReward", "Smoothing", "Tokenizer"]
 Tokenizer = Literal["13a", "intl", "zh", "char", "none"]
 Smoothing = Literal["exp", "floor", "add-k", "none"]
 
-# sacrebleu notes the number of references in the object that scores.
-_SCORING = threading.Lock()
 
-
-class BleuReward(RewardFunction):
+class BleuReward(SentenceScore):
     """BLEU of the completion against its references, from 0 to 1.
 
     Sentence BLEU with `effective_order` by sacrebleu (Post 2018, arXiv 1804.08771; BLEU is Papineni
@@ -52,8 +46,6 @@ class BleuReward(RewardFunction):
     """
 
     name = "bleu"
-    requires = frozenset({"reference"})
-    range = (0.0, 1.0)
 
     def __init__(
         self,
@@ -85,10 +77,7 @@ class BleuReward(RewardFunction):
         self.smoothing = smoothing
         self.smoothing_value = smoothing_value
 
-    @cached_property
-    def metric(self) -> Any:
-        """The object of sacrebleu that scores; it can score a corpus too."""
-        need("sacrebleu", "reference", f"reward {self.name!r}")
+    def make(self) -> Any:
         from sacrebleu.metrics.bleu import BLEU
 
         return BLEU(
@@ -99,26 +88,3 @@ class BleuReward(RewardFunction):
             smooth_value=self.smoothing_value,
             effective_order=True,
         )
-
-    @property
-    def signature(self) -> str:
-        """How sacrebleu scores; the number of references is that of the last row."""
-        with _SCORING:
-            if not hasattr(self.metric, "num_refs"):
-                self.metric.sentence_score("", [""])
-            return str(self.metric.get_signature())
-
-    def load(self) -> None:
-        """Import sacrebleu.
-
-        Raises:
-            UnavailableError: if it is not installed.
-        """
-        _ = self.metric
-
-    def compute(self, text: str, reference: Any = None) -> float | None:
-        if not (references := reference_texts(reference)):
-            return None
-        with _SCORING:
-            score = self.metric.sentence_score(text, references).score
-        return min(1.0, float(score) / 100.0)

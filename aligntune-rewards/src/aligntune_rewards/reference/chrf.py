@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from functools import cached_property
 from typing import Any
 
-from aligntune.scoring import RewardFunction
-from aligntune_rewards.checks import need, whole
+from aligntune_rewards.checks import whole
 from aligntune_rewards.code.checked import flag
-from aligntune_rewards.reference.references import reference_texts
+from aligntune_rewards.reference.sentence_score import SentenceScore
 
 __all__ = ["ChrfReward"]
 
-_SCORING = threading.Lock()
 
-
-class ChrfReward(RewardFunction):
+class ChrfReward(SentenceScore):
     """chrF of the completion against its references, from 0 to 1.
 
     The F-measure, recall counting `beta` times as much as precision, of character n-grams up to
@@ -45,8 +40,6 @@ class ChrfReward(RewardFunction):
     """
 
     name = "chrf"
-    requires = frozenset({"reference"})
-    range = (0.0, 1.0)
 
     def __init__(
         self,
@@ -71,10 +64,7 @@ class ChrfReward(RewardFunction):
         self.whitespace = flag(whitespace, "whitespace")
         self.eps_smoothing = flag(eps_smoothing, "eps_smoothing")
 
-    @cached_property
-    def metric(self) -> Any:
-        """The object of sacrebleu that scores; it can score a corpus too."""
-        need("sacrebleu", "reference", f"reward {self.name!r}")
+    def make(self) -> Any:
         from sacrebleu.metrics.chrf import CHRF
 
         return CHRF(
@@ -85,26 +75,3 @@ class ChrfReward(RewardFunction):
             whitespace=self.whitespace,
             eps_smoothing=self.eps_smoothing,
         )
-
-    @property
-    def signature(self) -> str:
-        """How sacrebleu scores; the number of references is that of the last row."""
-        with _SCORING:
-            if not hasattr(self.metric, "num_refs"):
-                self.metric.sentence_score("", [""])
-            return str(self.metric.get_signature())
-
-    def load(self) -> None:
-        """Import sacrebleu.
-
-        Raises:
-            UnavailableError: if it is not installed.
-        """
-        _ = self.metric
-
-    def compute(self, text: str, reference: Any = None) -> float | None:
-        if not (references := reference_texts(reference)):
-            return None
-        with _SCORING:
-            score = self.metric.sentence_score(text, references).score
-        return min(1.0, float(score) / 100.0)

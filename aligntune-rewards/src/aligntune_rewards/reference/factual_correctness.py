@@ -81,7 +81,7 @@ class FactualCorrectnessReward(ClassifierReward):
 
     def compute(self, text: str, reference: Any = None) -> float | None:
         """Score one completion; `compute_batch` is faster for many."""
-        return self.compute_batch(RewardBatch([text], references=[reference]))[0]
+        return self.compute_batch(RewardBatch.one(text, reference=reference))[0]
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         given = [None] * len(batch) if batch.references is None else batch.references

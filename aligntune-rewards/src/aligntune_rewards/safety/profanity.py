@@ -50,7 +50,7 @@ class ProfanityReward(RewardFunction):
         need("profanity_check", "safety", "reward 'profanity'")
 
     def compute(self, text: str) -> float | None:
-        return self.compute_batch(RewardBatch([text]))[0]
+        return self.compute_batch(RewardBatch.one(text))[0]
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         from profanity_check import predict_prob

@@ -104,8 +104,7 @@ class RefusalReward(ClassifierReward):
     def compute(self, text: str, prompt: Any = None, **columns: Any) -> float | None:
         """Score one completion; `columns` may hold `should_refuse`."""
         del prompt  # what is refused does not matter here
-        held = {name: [value] for name, value in columns.items()}
-        return self.compute_batch(RewardBatch([text], columns=held))[0]
+        return self.compute_batch(RewardBatch.one(text, **columns))[0]
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:
         wanted = self._wanted(batch)

@@ -105,13 +105,7 @@ class CosineLengthReward(RewardFunction):
         completion_ids: Sequence[int] | None = None,
         **columns: Any,
     ) -> float | None:
-        batch = RewardBatch(
-            [text],
-            prompts=None if prompt is None else [prompt],
-            references=None if reference is None else [reference],
-            completion_ids=None if completion_ids is None else [completion_ids],
-            columns={name: [value] for name, value in columns.items()},
-        )
+        batch = RewardBatch.one(text, prompt, reference, completion_ids, **columns)
         return self.compute_batch(batch)[0]
 
     def compute_batch(self, batch: RewardBatch) -> Sequence[float | None]:

@@ -3,21 +3,20 @@ r"""The program that holds documents against JSON schemas, run in a process of i
 A schema may hold patterns, and a match can take for ever. Requests: `{"schema": …, "text": …,
 "seconds": …}`, both as JSON text. Answers: `{"valid": true, "parts": […]}`, where parts says which
 of the required properties are there and valid; or `{"failed": …}` with what is wrong with the
-document's syntax; or `{"error": …}` with what is wrong with the schema. It imports nothing of
-AlignTune.
+document's syntax; or `{"error": …}` with what is wrong with the schema.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import sys
 from functools import lru_cache
 from typing import Any, NoReturn
 
-__all__ = ["DocumentError", "check", "main", "parse", "validator"]
+from aligntune.answering import serve
+
+__all__ = ["DocumentError", "check", "parse", "validator"]
 
 _DEEPEST = 100
 _DEEP = 20
@@ -135,42 +134,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
 
 
-def _limit(seconds: float) -> None:
-    """Let the system end this process if it runs on, should its parent be gone by then."""
-    if sys.platform != "win32":
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        soft = int(used.ru_utime + used.ru_stime + seconds) + 2
-        soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-
-
-def main() -> None:
-    """Answer requests until standard input ends."""
-    # What a library prints must not get between the answers.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def say(message: object) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
-
-    try:
-        import jsonschema  # noqa: F401
-    except ImportError as error:
-        say({"error": f"{error}"})
-        return
-    say({"ready": True})
-    for line in sys.stdin:
-        request = json.loads(line)
-        _limit(request["seconds"])
-        say(_answer(request))
+def _start() -> None:
+    import jsonschema  # noqa: F401
 
 
 if __name__ == "__main__":
-    main()
+    serve(_answer, start=_start, memory_bytes=_MEMORY_BYTES)

@@ -2,20 +2,18 @@ r"""The program that compares mathematical answers, run in a process of its own 
 
 Requests: `{"gold": …, "answers": […] or null, "text": …, "places": 6, "seconds": …}`; places are
 decimal places, 6 if left out. Answers: `{"verdict": …}` with `"right"`, `"wrong"`, `"hedged"` (some
-of the answers are right), `"no answer"`, or `"no gold"` (the reference cannot be parsed). It
-imports nothing of AlignTune, so that it starts quickly.
+of the answers are right), `"no answer"`, or `"no gold"` (the reference cannot be parsed).
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import sys
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["judge", "main"]
+from aligntune.answering import serve
+
+__all__ = ["judge"]
 
 _MEMORY_BYTES = 4 << 30
 _MATHS = re.compile(r"\$|\\\(|\\\[|\\boxed")
@@ -83,61 +81,24 @@ def judge(gold: str, answers: list[str] | None, text: str, places: int = 6) -> s
     return "hedged" if any(right) else "wrong"
 
 
-def _limit_memory() -> None:
-    if sys.platform != "win32":
-        import resource
+def _start() -> None:
+    import logging
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    import math_verify
 
-
-def _limit_time(seconds: float) -> None:
-    """Let the system end this process if it runs on, should its parent be gone by then."""
-    if sys.platform != "win32":
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        soft = int(used.ru_utime + used.ru_stime + seconds) + 2
-        soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    logging.disable(logging.WARNING)
+    math_verify.verify(math_verify.parse("$1$", parsing_timeout=None), 1, timeout_seconds=None)
 
 
-def main() -> None:
-    """Answer requests until standard input ends."""
-    # What a library prints must not get between the answers.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def say(message: object) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
-
+def _answer(request: dict[str, Any]) -> dict[str, str]:
     try:
-        import logging
-
-        import math_verify
-
-        logging.disable(logging.WARNING)
-        math_verify.verify(math_verify.parse("$1$", parsing_timeout=None), 1, timeout_seconds=None)
-    except ImportError as error:
-        say({"error": f"{error}"})
-        return
-    _limit_memory()
-    say({"ready": True})
-    for line in sys.stdin:
-        request = json.loads(line)
-        _limit_time(request["seconds"])
-        try:
-            verdict = judge(
-                request["gold"], request["answers"], request["text"], request.get("places", 6)
-            )
-        except (Exception, RecursionError, MemoryError):  # noqa: BLE001 - whatever sympy raises
-            verdict = "unparseable"
-        say({"verdict": verdict})
+        verdict = judge(
+            request["gold"], request["answers"], request["text"], request.get("places", 6)
+        )
+    except (Exception, RecursionError, MemoryError):  # noqa: BLE001 - whatever sympy raises
+        verdict = "unparseable"
+    return {"verdict": verdict}
 
 
 if __name__ == "__main__":
-    main()
+    serve(_answer, start=_start, memory_bytes=_MEMORY_BYTES)

@@ -2,20 +2,18 @@
 
 Requests: `{"schema": …, "rows": {table: rows} or null, "query": …, "seconds": …, "most_rows": …}`.
 Answers: `{"rows": […], "reads": …}` (`reads`: whether a table was read), `{"failed": kind, "why":
-…}`, or `{"wrong": …}` if the database cannot be made. It never holds the rows that are expected,
-and imports nothing of AlignTune, so that it starts quickly.
+…}`, or `{"wrong": …}` if the database cannot be made. It never holds the rows that are expected.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
-import sys
 import time
 from typing import Any
 
-__all__ = ["answer", "main"]
+from aligntune.answering import serve
+
+__all__ = ["answer"]
 
 _MEMORY_BYTES = 1 << 30
 _LONGEST_VALUE = 10_000_000  # bytes
@@ -142,27 +140,5 @@ def _packed(value: Any) -> Any:
     return {"bytes": value.hex()} if isinstance(value, bytes) else value
 
 
-def _limit_memory() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-
-
-def main() -> None:
-    """Answer requests until standard input ends."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    _limit_memory()
-    out.write(json.dumps({"ready": True}) + "\n")
-    out.flush()
-    for line in sys.stdin:
-        out.write(json.dumps(answer(**json.loads(line))) + "\n")
-        out.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(lambda request: answer(**request), memory_bytes=_MEMORY_BYTES)
