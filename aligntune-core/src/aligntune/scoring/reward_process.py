@@ -19,6 +19,8 @@ import threading
 import traceback
 from typing import Any
 
+from aligntune.answering import open_answers
+
 __all__ = ["main", "packed", "unpacked"]
 
 _LATE = 5.0
@@ -78,13 +80,7 @@ def _answer(reward: Any, request: dict[str, Any]) -> dict[str, str]:
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def say(message: object) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
-
+    say = open_answers()
     requests = _requests()
     say({"ready": True})
     first = requests.get()
