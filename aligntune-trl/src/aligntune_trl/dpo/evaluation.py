@@ -5,18 +5,18 @@ Both are measured twice, on the prompts as they are (zero-shot) and behind examp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from aligntune.evaluation import Metric
+from aligntune.evaluation.preference import preference_accuracy, reward_margin
+from aligntune.evaluation.statistics import mean_metric
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from aligntune.config import EvaluationConfig
+    from aligntune.evaluation import Metric
     from aligntune.scoring import Scorer
     from aligntune_trl.dpo.loop import PreferenceTrainer
 
@@ -60,23 +60,24 @@ class PreferenceEvaluation:
         """Measure the policy of `trainer`; return the metrics, and completions as samples.
 
         `dpo_<setting>_accuracy` is the share of pairs whose chosen completion has the higher
-        implicit reward, `_margin` the mean difference of the two, and `_reward` the mean of the
-        run's rewards over what the policy says itself.
+        implicit reward (ties count half), `_margin` the mean difference of the two, and `_reward`
+        the mean of the run's rewards over what the policy says itself.
         """
         metrics: list[Metric] = []
         samples: list[dict[str, Any]] = []
         for setting, rows in self.settings.items():
             rewards = trainer.implicit_rewards(rows)
-            margins = [chosen - rejected for chosen, rejected in rewards]
+            chosen, rejected = zip(*rewards, strict=True)
             metrics += [
-                _mean(f"dpo_{setting}_accuracy", [float(margin > 0) for margin in margins]),
-                _mean(f"dpo_{setting}_margin", margins),
+                preference_accuracy(f"dpo_{setting}_accuracy", chosen, rejected),
+                reward_margin(f"dpo_{setting}_margin", chosen, rejected),
             ]
             said = rows if scorer is not None else _first(rows, SHOWN)
             texts = complete(said["prompt"])
             made = scored(scorer, said, texts)
             if scorer is not None:
-                metrics.append(_mean(f"dpo_{setting}_reward", [one["reward"] for one in made]))
+                values = [one["reward"] for one in made]
+                metrics.append(mean_metric(f"dpo_{setting}_reward", values))
             samples += made[:SHOWN]
         return metrics, samples
 
@@ -125,9 +126,3 @@ def scored(scorer: Scorer | None, rows: Dataset, texts: Sequence[str]) -> list[d
 
 def _first(rows: Dataset, count: int) -> Dataset:
     return rows.select(range(min(count, len(rows))))
-
-
-def _mean(name: str, values: Sequence[float]) -> Metric:
-    count = len(values)
-    error = stdev(values) / math.sqrt(count) if count > 1 else None
-    return Metric(name, fmean(values), count, stderr=error, higher_is_better=True)
