@@ -18,18 +18,14 @@ import numpy as np
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import Combine, EvaluationContext, Evaluator, Metric
-from aligntune_eval.batching import batches
+from aligntune_eval.likelihood import loglikelihoods, positions_of
 from aligntune_eval.statistics import Floats, bootstrap_ratio, percentiles
 from aligntune_eval.tokens import Target, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
-
 __all__ = ["Perplexity", "Window", "windows"]
-
-_TOKENS_AT_ONCE = 16_384  # tokens of one forward pass, padding included: bounds the logits' memory
 
 
 @dataclass(frozen=True)
@@ -81,9 +77,13 @@ class Perplexity(Evaluator):
         self.window = window
         self.stride = stride
 
+    def measures(self) -> dict[str, bool | None]:
+        prefix = "" if self.name == "perplexity" else f"{self.name}/"
+        return {self.name: False, f"{prefix}bits_per_byte": False}
+
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         targets = [target_of(row, context.tokenizer, context.settings) for row in context.rows]
-        positions = getattr(context.model.config, "max_position_embeddings", None) or 2048
+        positions = positions_of(context.model) or 2048
         window = min(self.window or positions, positions)
         stride = min(self.stride or window, window)
         nll = self._nll(context, targets, window, stride)
@@ -118,49 +118,14 @@ class Perplexity(Evaluator):
         """Negative log-likelihood of each row's scored tokens, in nats, shape (rows,)."""
         parts = [w for i, target in enumerate(targets) for w in windows(i, target, window, stride)]
         total = np.zeros(len(targets), dtype=np.float64)
-        done = 0
-        lengths = [len(part.ids) for part in parts]
-        for batch in batches(lengths, context.settings.batch_size, _TOKENS_AT_ONCE):
-            values = _score([parts[i] for i in batch], context.model)
-            for index, value in zip(batch, values, strict=True):
-                if not math.isfinite(value):
-                    raise EvaluationError(
-                        f"the model gives row {parts[index].row} a log-likelihood of {-value}"
-                    )
-                total[parts[index].row] += value
-            done += len(batch)
-            context.progress("scoring", done, len(parts))
+        answers = loglikelihoods(
+            context,
+            [Target(part.ids, len(part.ids) - part.scored, 0) for part in parts],
+            describe=lambda index: f"row {parts[index].row}",
+        )
+        for part, answer in zip(parts, answers, strict=True):
+            total[part.row] -= answer.logprob
         return total
-
-
-def _score(parts: list[Window], model: Any) -> list[float]:
-    """Negative log-likelihood of each window's scored tokens, in nats.
-
-    Padding stands on the right, where no token that counts can attend to it.
-    """
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    width = max(len(part.ids) for part in parts) - 1
-    inputs = torch.zeros((len(parts), width), dtype=torch.long)
-    mask = torch.zeros_like(inputs)
-    for place, part in enumerate(parts):
-        inputs[place, : len(part.ids) - 1] = torch.tensor(part.ids[:-1])
-        mask[place, : len(part.ids) - 1] = 1
-    values: list[float] = []
-    with torch.no_grad():
-        logits: torch.Tensor = model(
-            input_ids=inputs.to(model.device),
-            attention_mask=mask.to(model.device),
-            use_cache=False,
-        ).logits
-        for place, part in enumerate(parts):
-            end = len(part.ids) - 1
-            predicted = logits[place, end - part.scored : end].float()
-            wanted = torch.tensor(part.ids[-part.scored :], device=predicted.device)
-            losses = cross_entropy(predicted, wanted, reduction="none")
-            values.append(float(losses.double().sum()))
-    return values
 
 
 def _ratio(
