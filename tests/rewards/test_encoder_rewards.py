@@ -130,9 +130,29 @@ def test_bertscore_after_a_layer_and_with_a_baseline(encoder: str) -> None:
     with pytest.raises(ConfigError, match=r"params\.layer is 2, and '.*' has 1 layers"):
         BertscoreReward(encoder, layer=2).load()
     assert BertscoreReward().layer == 9
+    assert BertscoreReward("microsoft/deberta-xlarge-mnli").layer == 40
+    assert (
+        BertscoreReward("roberta-large").layer == BertscoreReward("FacebookAI/roberta-large").layer
+    )
     assert BertscoreReward().revision == "3f076fdb1ab68d5b2880cb87a0886f315b8146f8"
     assert BertscoreReward("other/model").revision is None
     assert BertscoreReward(revision="main").revision == "main"
+
+
+def test_bertscore_says_which_layer_of_an_unknown_model_counts(
+    encoder: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    unknown = BertscoreReward(encoder)
+    assert unknown.layer is None
+    assert unknown.record() == {}
+    unknown.load()
+    assert unknown.record() == {"layer": 1}
+    assert "it is the last (1); params.layer sets another" in caplog.text
+    assert BertscoreReward(encoder, layer=0).record() == {"layer": 0}
+    known = tmp_path / "deberta-v3-large"
+    known.mkdir()
+    assert BertscoreReward(str(known)).layer == 12
+    assert BertscoreReward("somebody/deberta-v3-large").layer is None
 
 
 def pooled(text: str) -> Any:

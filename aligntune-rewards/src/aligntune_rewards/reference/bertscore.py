@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -11,6 +12,7 @@ from aligntune.scoring import RewardBatch
 from aligntune_rewards.checks import highest, number, whole, within
 from aligntune_rewards.learned.inputs import batches, encoded, padded
 from aligntune_rewards.learned.model_reward import ModelReward
+from aligntune_rewards.reference.bertscore_layers import best_layer
 from aligntune_rewards.reference.references import reference_texts
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from aligntune_rewards.learned.models import Kind, Loaded
 
 __all__ = ["BertscoreReward", "Measure"]
+
+logger = logging.getLogger("aligntune")
 
 Measure = Literal["f", "precision", "recall"]
 
@@ -43,7 +47,9 @@ class BertscoreReward(ModelReward):
 
     Args:
         model: an encoder: a local folder, or the name of a model on the hub.
-        layer: after how many layers; unset, 9 for the default model and the last for any other.
+        layer: after how many layers; unset, the best one of the models that the authors measured
+            (`aligntune_rewards.reference.bertscore_layers`; 40 of microsoft/deberta-xlarge-mnli),
+            and of any other the last, which the log says.
         measure: `"f"`, `"precision"` or `"recall"`. Recall does not fall with additions, nor
             precision with omissions: use them beside a reward that sees the other side.
         baseline: b of the formula, for this measure; unset, values are as they are.
@@ -67,10 +73,10 @@ class BertscoreReward(ModelReward):
     pinned: ClassVar[Mapping[str, str]] = {
         "google-bert/bert-base-multilingual-cased": "3f076fdb1ab68d5b2880cb87a0886f315b8146f8"
     }
-    layers: ClassVar[Mapping[str, int]] = {"google-bert/bert-base-multilingual-cased": 9}
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._count: int | None = None  # the layers of the model, once it is loaded
         if self.measure not in get_args(Measure):
             raise ValueError(
                 f"measure is {self.measure!r}; it is one of {', '.join(get_args(Measure))}"
@@ -82,7 +88,7 @@ class BertscoreReward(ModelReward):
         if self.baseline is not None and not -1.0 < self.baseline < 1.0:
             raise ValueError(f"baseline is {self.baseline}; it must lie between -1 and 1")
         if self.layer is None:
-            self.layer = self.layers.get(self.model)
+            self.layer = best_layer(self.model)
 
     def check(self, loaded: Loaded) -> None:
         if loaded.model.config.is_encoder_decoder:
@@ -90,12 +96,25 @@ class BertscoreReward(ModelReward):
                 f"{self.said_by}: {self.model!r} is an encoder with a decoder; set params.model to "
                 "an encoder"
             )
-        count = loaded.model.config.num_hidden_layers
+        self._count = count = int(loaded.model.config.num_hidden_layers)
+        if self.layer is None:
+            logger.warning(
+                "%s: nobody measured which layer of %r serves best, so it is the last (%d); "
+                "params.layer sets another",
+                self.said_by,
+                self.model,
+                count,
+            )
         if self.layer is not None and self.layer > count:
             raise ConfigError(
                 f"{self.said_by}: params.layer is {self.layer}, and {self.model!r} has {count} "
                 "layers"
             )
+
+    def record(self) -> dict[str, Any]:
+        """The layer that counts, once the model is loaded."""
+        layer = self._count if self.layer is None else self.layer
+        return {} if layer is None else {"layer": layer}
 
     def compute(self, text: str, reference: Any = None) -> float | None:
         """Score one completion; `compute_batch` is faster for many."""
