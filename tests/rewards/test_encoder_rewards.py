@@ -145,7 +145,8 @@ def test_bertscore_says_which_layer_of_an_unknown_model_counts(
     unknown = BertscoreReward(encoder)
     assert unknown.layer is None
     assert unknown.record() == {}
-    unknown.load()
+    with caplog.at_level(logging.INFO, "aligntune"):
+        unknown.load()
     assert unknown.record() == {"layer": 1}
     assert "it is the last (1); params.layer sets another" in caplog.text
     assert BertscoreReward(encoder, layer=0).record() == {"layer": 0}

@@ -98,7 +98,7 @@ class BertscoreReward(ModelReward):
             )
         self._count = count = int(loaded.model.config.num_hidden_layers)
         if self.layer is None:
-            logger.warning(
+            logger.info(
                 "%s: nobody measured which layer of %r serves best, so it is the last (%d); "
                 "params.layer sets another",
                 self.said_by,
