@@ -55,8 +55,12 @@ class Document:
         return self.place(path) if said is None else f"{said} in {self.place(path)}"
 
 
-def read_file(path: str | Path) -> Document:
+def read_file(path: str | Path, *, listed: bool = False) -> Document:
     """Return what a `.yaml`, `.yml` or `.json` file holds, and where.
+
+    Args:
+        path: the file.
+        listed: take a list too; its items then stand under their numbers, from `"0"` on.
 
     Raises:
         ConfigError: if the file is missing, unreadable, of another kind, or not well formed.
@@ -72,10 +76,10 @@ def read_file(path: str | Path) -> Document:
         raise ConfigError(Problem("", "there is no such file", str(path), hint)) from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or no possible file name
         raise ConfigError(Problem("", f"cannot be read: {error}", str(path))) from error
-    return read_text(text, str(path), is_json=path.suffix.lower() == ".json")
+    return read_text(text, str(path), is_json=path.suffix.lower() == ".json", listed=listed)
 
 
-def read_text(text: str, name: str, *, is_json: bool = False) -> Document:
+def read_text(text: str, name: str, *, is_json: bool = False, listed: bool = False) -> Document:
     """The same for a text; `name` stands for the file in places."""
     if not text.strip():
         raise ConfigError(Problem("", "the file is empty", name))
@@ -99,6 +103,8 @@ def read_text(text: str, name: str, *, is_json: bool = False) -> Document:
         raise ConfigError(Problem("", f"a value cannot be read: {error}", name)) from error
     if data is None:
         raise ConfigError(Problem("", "the file is empty", name))
+    if listed and isinstance(data, list):
+        data = dict(enumerate(data))
     if not isinstance(data, dict):
         kind = type(data).__name__
         raise ConfigError(Problem("", f"expected keys with values, found a {kind}", f"{name}:1:1"))

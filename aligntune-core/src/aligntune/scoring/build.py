@@ -23,7 +23,7 @@ from aligntune.scoring.signature import name_of, takes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from aligntune.facts import EvaluatorFacts, RewardFacts
+    from aligntune.facts import EvaluatorFacts, RewardFacts, TaskFacts
     from aligntune.plugins import Plugins
     from aligntune.scoring.protocol import RewardFunction
 
@@ -118,8 +118,8 @@ def build_reward(
     return made.name if says else entry.name, made
 
 
-def missing_packages(facts: RewardFacts | EvaluatorFacts) -> list[str]:
-    """The requirements of a reward or evaluator that are not met, read from metadata."""
+def missing_packages(facts: RewardFacts | EvaluatorFacts | TaskFacts) -> list[str]:
+    """The requirements of a reward, evaluator or task that are not met, read from metadata."""
     return [text for text in facts.packages if not _installed(Requirement(text))]
 
 

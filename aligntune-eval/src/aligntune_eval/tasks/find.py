@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from aligntune.errors import (
+    AlignTuneError,
+    ConfigError,
+    EvaluationError,
+    NotRegisteredError,
+    PluginError,
+    Problem,
+    UnavailableError,
+    describe,
+)
 from aligntune.evaluation import EvalTask
+from aligntune.scoring.build import missing_packages
+from aligntune_eval.tasks.files import is_file, is_of_harness, read_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aligntune.facts import TaskFacts
     from aligntune.plugins import Plugins
+    from aligntune.registry import Entry
 
-__all__ = ["HarnessTask", "Task", "find_tasks"]
+__all__ = ["HARNESS", "HarnessTask", "Task", "find_tasks", "load_task"]
+
+HARNESS = "lm_eval:"
+"""What stands before the name of a task of lm-eval."""
 
 
 @dataclass(frozen=True)
 class HarnessTask:
-    """A task of lm-eval: a name of its list, or a YAML file in its form."""
+    """A task, or a group of tasks, of lm-eval: a name of its list, or a YAML file in its form."""
 
     name: str
     path: str | None = None
@@ -40,4 +59,58 @@ def find_tasks(names: Sequence[str], plugins: Plugins) -> list[Task]:
         EvaluationError: if two tasks have one name.
         UnavailableError: if a task needs a package that is not installed.
     """
-    raise NotImplementedError
+    found: list[Task] = []
+    for name in names:
+        found.extend(_named(name, plugins))
+    twice = [name for name, count in Counter(task.name for task in found).items() if count > 1]
+    if twice:
+        raise EvaluationError(f"the task {twice[0]!r} is named twice; results need a name for each")
+    return found
+
+
+def _named(name: str, plugins: Plugins) -> list[Task]:
+    if name.startswith(HARNESS):
+        return [HarnessTask(name.removeprefix(HARNESS))]
+    if not is_file(name):
+        return [_registered(name, plugins)]
+    if not Path(name).is_file():
+        raise ConfigError(Problem("", "there is no such file of tasks", name))
+    if is_of_harness(name):
+        return [HarnessTask(Path(name).stem, name)]
+    return [*read_tasks(name)]
+
+
+def _registered(name: str, plugins: Plugins) -> EvalTask:
+    try:
+        entry = plugins.find(plugins.tasks, name)
+    except NotRegisteredError as error:
+        hint = f"a task of lm-eval is written {HARNESS}{name}, a file of tasks ends in .yaml"
+        raise NotRegisteredError(f"{error}; {hint}") from None
+    if missing := missing_packages(entry.facts):
+        command = f': pip install "{entry.facts.install}"' if entry.facts.install else ""
+        raise UnavailableError(
+            f"task {name!r} needs {', '.join(missing)}, which is not installed{command}"
+        )
+    return load_task(entry)
+
+
+def load_task(entry: Entry[TaskFacts]) -> EvalTask:
+    """The task that a plugin registered: an `EvalTask`, or a function that returns one.
+
+    Raises:
+        PluginError: if it cannot be made, or is called otherwise; names the distribution.
+    """
+    who = f"task {entry.name!r} of {entry.owner}"
+    made: Any = entry.load()
+    if callable(made):
+        try:
+            made = made()
+        except AlignTuneError:
+            raise
+        except Exception as error:  # another's code: the boundary that names it
+            raise PluginError(f"{who}: {describe(error)}") from error
+    if not isinstance(made, EvalTask):
+        raise PluginError(f"{who} is no EvalTask, and no function that returns one: {made!r}")
+    if made.name != entry.name:
+        raise PluginError(f"{who} is an EvalTask called {made.name!r}; the names must agree")
+    return made
