@@ -32,7 +32,11 @@ EVERYTHING_BUT_UNSLOTH = (
     f"{EVAL}[text]",
 )
 # The same, with the libraries of all rewards.
-EVERYTHING_AND_LIBRARIES = (*EVERYTHING_BUT_UNSLOTH[:2], f"{REWARDS}[all]", f"{EVAL}[text]")
+EVERYTHING_AND_LIBRARIES = (
+    *EVERYTHING_BUT_UNSLOTH[:2],
+    f"{REWARDS}[all]",
+    f"{EVAL}[lm-eval,text]",
+)
 
 # Which distributions an environment holds, what its tests need besides, and which folders it runs.
 SUITES = {
