@@ -65,6 +65,8 @@ class EvalTask:
         columns: templates of further columns, by name, such as `{"text": "{{ page }}"}`.
         system_prompt: stands before everything else: the system message of a chat, or else text.
         chat: put prompts, which are text, into the chat template of the model as a user's message.
+        chat_template_kwargs: further arguments of the chat template, such as
+            `{"enable_thinking": False}`.
         num_fewshot: how many other rows, with their answers, stand before each prompt.
         fewshot_split: split that they come from. Unset, `split`. Never the row itself, nor its
             twin.
@@ -106,6 +108,7 @@ class EvalTask:
     columns: Mapping[str, str] = field(default_factory=lambda: _NONE)
     system_prompt: str | None = None
     chat: bool = False
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=lambda: _NONE)
     num_fewshot: int = 0
     fewshot_split: str | None = None
     fewshot_sampler: Literal["random", "first"] = "random"
@@ -138,6 +141,7 @@ class EvalTask:
             "metrics": _listed(self.metrics),
             "stop": _listed(self.stop),
             "columns": dict(self.columns),
+            "chat_template_kwargs": dict(self.chat_template_kwargs),
             "metadata": dict(self.metadata),
         }
         for name, value in kept.items():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from aligntune.config.sections.dataset import is_data
 from aligntune.errors import Problem, did_you_mean
 from aligntune.evaluation.templates import template_problem
 
@@ -47,12 +48,14 @@ def _together(values: Mapping[str, Any]) -> list[Problem]:
         if (count := values.get("num_samples", 1)) > 1:
             said = f"{count} completions are all the same at temperature 0"
             found.append(Problem("num_samples", f"{said}; set `temperature` above 0"))
-    dataset = values.get("dataset")
+    dataset = values.get("dataset", "")
     if not isinstance(dataset, str):
+        of_hub = {"subset": None, "revision": None}
+        of_both = {} if is_data(dataset) else {"split": "train", "fewshot_split": None}
         found.extend(
-            Problem(name, "rows have none; it belongs to a data set on the hub")
-            for name in ("subset", "revision")
-            if values.get(name) is not None
+            Problem(name, "rows that are given as they are have none; leave it out")
+            for name, nothing in (of_hub | of_both).items()
+            if values.get(name, nothing) != nothing
         )
     return found
 
@@ -84,21 +87,15 @@ def _dataset(value: Any) -> str:
     wanted = "a hub name, a local file, rows, or a function that returns rows"
     if isinstance(value, str):
         return "" if value.strip() else f"expected {wanted}, not an empty text"
-    if callable(value):
+    if callable(value) or is_data(value):
         return ""
-    if (
-        isinstance(value, Mapping)
-        or not hasattr(value, "__len__")
-        or not hasattr(value, "__iter__")
-    ):
-        hint = "; name one of its splits" if type(value).__name__ == "DatasetDict" else ""
-        return f"expected {wanted}, not a {type(value).__name__}{hint}"
+    if not isinstance(value, Sequence):
+        return f"expected {wanted}, not a {type(value).__name__}"
     if len(value) == 0:
         return f"there are no rows; give {wanted}"
-    if isinstance(value, (list, tuple)):
-        for index, row in enumerate(value):
-            if not isinstance(row, Mapping):
-                return f"row {index} is no dict of columns, but {row!r:.60}"
+    for index, row in enumerate(value):
+        if not isinstance(row, Mapping):
+            return f"row {index} is no dict of columns, but {row!r:.60}"
     return ""
 
 
@@ -160,7 +157,7 @@ def _stop(value: Any) -> str:
     return "it holds an empty text, which would end every completion at once" * ("" in value)
 
 
-def _metadata(value: Any) -> str:
+def _json(value: Any) -> str:
     if not isinstance(value, Mapping):
         return f"expected keys with values, not {value!r}"
     try:
@@ -228,6 +225,7 @@ _CHECKS: dict[str, Check] = {
     "choices": _template,
     "system_prompt": _optional(_filled),
     "chat": _bool,
+    "chat_template_kwargs": _json,
     "num_fewshot": _whole(0),
     "fewshot_split": _optional(_filled),
     "fewshot_sampler": _sampler,
@@ -245,5 +243,5 @@ _CHECKS: dict[str, Check] = {
     "seed": _whole(0),
     "max_samples": _optional(_whole(1)),
     "version": _whole(1),
-    "metadata": _metadata,
+    "metadata": _json,
 }

@@ -36,7 +36,7 @@ HARNESS = "lm_eval:"
 
 @dataclass(frozen=True)
 class HarnessTask:
-    """A task, or a group of tasks, of lm-eval: a name of its list, or a YAML file in its form."""
+    """A task or group of lm-eval: a name of its list, or a YAML file, or a folder of such files."""
 
     name: str
     path: str | None = None
@@ -49,8 +49,8 @@ def find_tasks(names: Sequence[str], plugins: Plugins) -> list[Task]:
     """The tasks that `names` stand for, in order.
 
     Args:
-        names: of registered tasks (`gsm8k`, `owner:name`), of YAML or JSON files of tasks, of tasks
-            of lm-eval (`lm_eval:arc_easy`), and of YAML files in lm-eval's form.
+        names: of registered tasks (`gsm8k`, `owner:name`); of YAML or JSON files of tasks; of tasks
+            of lm-eval (`lm_eval:arc_easy`), and of YAML files in its form, or folders of them.
         plugins: where registered tasks are looked up.
 
     Raises:
@@ -71,6 +71,8 @@ def find_tasks(names: Sequence[str], plugins: Plugins) -> list[Task]:
 def _named(name: str, plugins: Plugins) -> list[Task]:
     if name.startswith(HARNESS):
         return [HarnessTask(name.removeprefix(HARNESS))]
+    if Path(name).is_dir():
+        return [HarnessTask(Path(name).name, name)]
     if not is_file(name):
         return [_registered(name, plugins)]
     if not Path(name).is_file():

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aligntune.errors import DataError, EvaluationError, UnavailableError, did_you_mean
 from aligntune.evaluation import EvalTask, EvaluationSettings, Prepared, prepare
-from aligntune_eval.rows import read_rows
+from aligntune.scoring.conversation import is_conversation
+from aligntune_eval.tasks.digests import fingerprint
+from aligntune_eval.tasks.fewshot import Examples
+from aligntune_eval.tasks.find import HARNESS, HarnessTask
+from aligntune_eval.tasks.prompts import Prompter
+from aligntune_eval.tasks.reading import processed, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aligntune.evaluation import Evaluation, Store
     from aligntune.evaluation.columns import Rows
     from aligntune.evaluation.protocol import Progress
     from aligntune.plugins import Plugins
     from aligntune_eval.tasks.find import Task
+    from aligntune_eval.tasks.reading import Row
 
 __all__ = ["PreparedTask", "Runnable", "prepare_task"]
+
+# Fields of a task that only matter where completions are generated.
+_OF_GENERATION = ("max_new_tokens", "temperature", "top_p", "top_k", "num_samples", "stop")
+# Fields that say what stands around a prompt.
+_OF_PROMPTS = ("chat", "num_fewshot", "system_prompt", "chat_template_kwargs")
+# Fields that can be set for a task of lm-eval.
+_OF_HARNESS = ("num_fewshot", "max_samples", "seed", "chat", "system_prompt")
 
 
 class Runnable(Protocol):
@@ -75,7 +89,19 @@ class PreparedTask:
         progress: Progress | None = None,
         store: Store | None = None,
     ) -> Evaluation:
-        """Measure a model; see `aligntune.evaluation.Prepared.run`."""
+        """Measure a model; see `aligntune.evaluation.Prepared.run`.
+
+        Raises:
+            EvaluationError: if a prompt is a chat and the tokenizer has no chat template, or as
+                `Prepared.run` says.
+        """
+        chat = is_conversation(self.rows[0].get("prompt"))
+        if chat and getattr(tokenizer, "chat_template", None) is None:
+            why = "has `chat: true`" if self.task.chat else "asks in chat messages"
+            raise EvaluationError(
+                f"task {self.task.name!r} {why}, and the tokenizer of this model has no chat "
+                "template; save one with the model, or ask without a chat"
+            )
         return self.prepared.run(model, tokenizer, progress, store)
 
 
@@ -97,10 +123,55 @@ def prepare_task(
     Raises:
         AlignTuneError: for whatever would fail later, but for what only the model shows.
     """
-    assert isinstance(task, EvalTask)
+    if isinstance(task, HarnessTask):
+        return _of_harness(task, batch_size, changes)
+    _refuse_unknown(changes)
     task = replace(task, **changes)
-    rows: Rows = task.dataset if not isinstance(task.dataset, str) else read_rows(task.dataset)
-    settings = EvaluationSettings(
+    try:
+        return _prepared(task, plugins, batch_size)
+    except (EvaluationError, DataError) as error:
+        begins = f"task {task.name!r}"
+        if str(error).startswith(begins):
+            raise
+        raise type(error)(f"{begins}: {error}") from error
+
+
+def _refuse_unknown(changes: Mapping[str, Any]) -> None:
+    known = [each.name for each in fields(EvalTask)]
+    for name in changes:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"it has: {', '.join(known)}"
+            raise EvaluationError(f"a task has no field {name!r}; {hint}")
+
+
+def _prepared(task: EvalTask, plugins: Plugins, batch_size: int) -> PreparedTask:
+    read = rows_of(task, task.split)
+    settings = _settings(task, batch_size)
+    prompter = Prompter.of(task)
+    rows = processed(task, read[: task.max_samples])
+    rows = [prompter.columns(row, index) for index, row in enumerate(rows)]
+    _refuse_useless(task, rows, plugins)
+    if rows[0].get("prompt") is not None:
+        rows = _asked(task, read, rows, prompter)
+    prepared = prepare(rows, task.metrics, settings, plugins)
+    return PreparedTask(task, prepared, len(read), fingerprint(task, prepared, plugins))
+
+
+def _asked(task: EvalTask, read: list[Row], rows: list[Row], prompter: Prompter) -> list[Row]:
+    """The rows with what stands before each question."""
+    missing = next((i for i, row in enumerate(rows) if row.get("prompt") is None), None)
+    if missing is not None:
+        raise EvaluationError(f"row {missing} has no prompt, and the first one has")
+    if not task.num_fewshot:
+        return [prompter.ask(row, ()) for row in rows]
+    pool = read if task.fewshot_split is None else rows_of(task, task.fewshot_split)
+    asked = [prompter.columns(row, i) for i, row in enumerate(processed(task, pool))]
+    examples = Examples(task, asked, prompter)
+    return [prompter.ask(row, examples.of(row, index)) for index, row in enumerate(rows)]
+
+
+def _settings(task: EvalTask, batch_size: int) -> EvaluationSettings:
+    return EvaluationSettings(
         batch_size=batch_size,
         max_new_tokens=task.max_new_tokens,
         temperature=task.temperature,
@@ -110,6 +181,59 @@ def prepare_task(
         stop=tuple(task.stop),
         seed=task.seed,
         max_samples=task.max_samples,
+        reference_column=None if task.reference is None else "reference",
+        chat_template_kwargs=task.chat_template_kwargs,
     )
-    prepared = prepare(rows, tuple(task.metrics), settings, plugins)
-    return PreparedTask(task, prepared, len(rows), "")
+
+
+def _refuse_useless(task: EvalTask, rows: list[Row], plugins: Plugins) -> None:
+    """Refuse settings that nothing would use.
+
+    Raises:
+        EvaluationError: names the field.
+    """
+    plain = {each.name: each.default for each in fields(EvalTask)}
+    plain |= {"stop": (), "chat_template_kwargs": {}}
+
+    def is_set(name: str) -> bool:
+        return bool(getattr(task, name) != plain[name])
+
+    if rows[0].get("prompt") is None:
+        for name in filter(is_set, _OF_PROMPTS):
+            raise EvaluationError(
+                f"`{name}` has no effect, because the rows have no prompt: set `prompt` to a "
+                f"template; the columns there are: {', '.join(rows[0])}"
+            )
+    elif is_set("chat_template_kwargs") and not (task.chat or is_conversation(rows[0]["prompt"])):
+        raise EvaluationError("`chat_template_kwargs` has no effect without `chat: true`")
+    names = [each if isinstance(each, str) else each["type"] for each in _named(task)]
+    entries = [plugins.find(plugins.evaluators, name) for name in names]
+    if len(entries) == len(task.metrics) and not any(e.facts.generates for e in entries):
+        for name in filter(is_set, _OF_GENERATION):
+            raise EvaluationError(
+                f"`{name}` has no effect: no completion is generated for {', '.join(names)}"
+            )
+
+
+def _named(task: EvalTask) -> list[Any]:
+    return [each for each in task.metrics if isinstance(each, (str, Mapping))]
+
+
+def _of_harness(task: HarnessTask, batch_size: int, changes: Mapping[str, Any]) -> Runnable:
+    shown = task.path or f"{HARNESS}{task.name}"
+    for name in changes:
+        if name not in _OF_HARNESS:
+            raise EvaluationError(
+                f"`{name}` cannot be set for {shown}: a task of lm-eval says it itself; what can be"
+                f" set is {', '.join(_OF_HARNESS)}"
+            )
+    try:
+        importlib.metadata.version("lm-eval")
+    except importlib.metadata.PackageNotFoundError:
+        raise UnavailableError(
+            f"{shown} is a task of lm-eval, which is not installed: "
+            'pip install "aligntune-eval[lm-eval]"'
+        ) from None
+    from aligntune_eval.harness import harness_task
+
+    return harness_task(task.path or task.name, batch_size=batch_size, **changes)

@@ -1,0 +1,96 @@
+"""Digests: of JSON-like values, of metrics, and of all that the results of a task depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aligntune.evaluation import EvalTask, Prepared
+    from aligntune.plugins import Plugins
+
+__all__ = ["digest", "fingerprint"]
+
+# Fields that say what a task is called or about, or that its rows already hold.
+_SAID = {"name", "category", "description", "metadata", "dataset", "metrics", "max_samples"}
+
+
+def digest(value: Any) -> str:
+    """A digest of a JSON-like value; what JSON does not have counts as its `repr`."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def fingerprint(task: EvalTask, prepared: Prepared, plugins: Plugins) -> str:
+    """A digest that changes with whatever the results of a task rest on, but for the model.
+
+    That is how the task is made, the rows as they are asked, how they are completed, and each
+    metric: its parameters, its class, the version of its distribution and of its libraries, and
+    the source of functions. The batch size is no part of it: no result depends on it.
+    """
+    made = {key: value for key, value in task.as_dict().items() if key not in _SAID}
+    settings = {k: v for k, v in asdict(prepared.settings).items() if k != "batch_size"}
+    metrics = [
+        _metric(wanted, evaluator, plugins)
+        for wanted, evaluator in zip(task.metrics, prepared.evaluators, strict=True)
+    ]
+    return digest([made, settings, metrics, [digest(dict(row)) for row in prepared.rows]])
+
+
+def _metric(wanted: Any, evaluator: Any, plugins: Plugins) -> dict[str, Any]:
+    kind = type(evaluator)
+    found: dict[str, Any] = {
+        "class": f"{kind.__module__}:{kind.__qualname__}",
+        "parameters": {k: v for k, v in vars(evaluator).items() if not k.startswith("_")},
+    }
+    name = wanted if isinstance(wanted, str) else None
+    if isinstance(wanted, Mapping):
+        name = wanted["type"]
+        found["given"] = wanted.get("params") or {}
+    if name is None:
+        return found | {"source": _source(kind)}
+    entry = plugins.find(plugins.evaluators, name)
+    found["owner"] = str(entry.owner)
+    found["libraries"] = _versions(entry.facts.packages)
+    reward = getattr(evaluator, "reward", None)
+    if isinstance(reward, str) and (matching := plugins.rewards.matching(reward)):
+        found["reward"] = [str(matching[0].owner), _versions(matching[0].facts.packages)]
+    return found
+
+
+def _versions(requirements: Sequence[str]) -> list[str]:
+    names = [Requirement(text).name for text in requirements]
+    return [f"{name} {importlib.metadata.version(name)}" for name in names]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    if isinstance(value, (tuple, list)):
+        return list(value)
+    if callable(value):
+        return _source(value)
+    kind = type(value)
+    # An object without a repr of its own shows its address, which differs in each process.
+    own = any("__repr__" in vars(each) for each in kind.__mro__[:-1])
+    return repr(value) if own else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _source(value: Any) -> str:
+    """The code of a function or class; its name where there is none to be read."""
+    name = f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', type(value))}"
+    try:
+        return f"{name}\n{inspect.getsource(value)}"
+    except (OSError, TypeError):
+        return name
