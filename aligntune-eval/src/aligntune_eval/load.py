@@ -10,7 +10,15 @@ from typing import Any, Literal, cast, get_args
 
 from aligntune.errors import EvaluationError, UnavailableError, did_you_mean
 
-__all__ = ["LoadedModel", "Precision", "check_model", "load_model", "precision_of"]
+__all__ = [
+    "LoadedModel",
+    "Precision",
+    "check_model",
+    "default_device",
+    "load_model",
+    "precision_of",
+    "what_it_is",
+]
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -57,7 +65,7 @@ def load_model(
     model = _from_pretrained(base or source, precision, options)
     if base is not None:
         model = _with_adapter(model, source)
-    model.eval().to(device or _default_device())
+    model.eval().to(device or default_device())
     own = base is None or _has_tokenizer(source)
     return LoadedModel(model, _tokenizer(source if own else base or source, options), source, base)
 
@@ -134,10 +142,10 @@ def _from_pretrained(source: str, precision: Precision, options: dict[str, Any])
     try:
         return AutoModelForCausalLM.from_pretrained(source, dtype=_DTYPES[precision], **options)
     except (OSError, ValueError) as error:
-        raise EvaluationError(f"{_what_it_is(source)} cannot be loaded: {error}") from error
+        raise EvaluationError(f"{what_it_is(source)} cannot be loaded: {error}") from error
 
 
-def _what_it_is(source: str) -> str:
+def what_it_is(source: str) -> str:
     """The model as an error names it; a hub name may be a folder that is misspelt."""
     folder = Path(source).expanduser()
     if folder.exists():
@@ -178,7 +186,8 @@ def _tokenizer(source: str, options: dict[str, Any]) -> Any:
         raise EvaluationError(f"the tokenizer of {source} cannot be loaded: {error}") from error
 
 
-def _default_device() -> str:
+def default_device() -> str:
+    """The device that models go to unless another is given: the first GPU if any, else the CPU."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,177 +1,200 @@
 """Writes results in lm-eval's two file shapes, so that tools made for it read them.
 
-`<folder>/<model>/results_<time>.json` holds the metrics, `samples_<task>_<time>.jsonl` one line per
-row. The shapes are those of lm-eval 0.4 (its `result_schema.py` and `evaluation_tracker.py`); what
-AlignTune knows beyond them (interval, n, details) stands under `aligntune`.
+`<folder>/<model>/results_<time>.json` holds the metrics of one model on all its tasks,
+`samples_<task>_<time>.jsonl` one line per row of a task. The shapes are those of lm-eval 0.4.13
+(its `result_schema.py` and `evaluation_tracker.py`); what AlignTune knows beyond them stands under
+`aligntune`: `tasks.<task>` holds metrics with interval and n, settings, category and what the
+numbers rest on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from aligntune.redact import redact
+from aligntune.run.files import replace_text, to_json
+from aligntune_eval.lines import generation_arguments, hash_of, line_of
 
-    from aligntune.evaluation import Evaluation, EvaluationSettings
+if TYPE_CHECKING:
+    from aligntune.evaluation import EvalTask, Evaluation, EvaluationSettings
     from aligntune.evaluation.columns import Rows
 
-__all__ = ["ResultFiles", "write_results"]
+__all__ = ["ResultFiles", "TaskOutcome", "folder_of", "safe_task", "write_results"]
 
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """The two files of one model on one task."""
+    """The file of results of a model, and the samples of one of its tasks."""
 
     results: Path
     samples: Path
 
 
+@dataclass(frozen=True)
+class TaskOutcome:
+    """What one model did on one task.
+
+    `rows`: those that were measured, of `available`. `binding`: what the numbers rest on, by name,
+    as `aligntune_eval.store` compares it.
+    """
+
+    task: EvalTask
+    evaluation: Evaluation
+    rows: Rows
+    available: int
+    settings: EvaluationSettings
+    binding: Mapping[str, str] = field(default_factory=dict)
+
+
 def write_results(
-    evaluation: Evaluation,
+    outcomes: Sequence[TaskOutcome],
     folder: str | Path,
     *,
     model: str,
-    task: str,
-    rows: Rows,
-    settings: EvaluationSettings,
-) -> ResultFiles:
-    """Write both files; each appears whole or not at all.
+    base: str | None = None,
+    device: str | None = None,
+) -> list[ResultFiles]:
+    """Write the files of one model; each appears whole or not at all, the results last.
 
-    `model` is the path or name of the model, `task` the name of what it was measured on, `rows` the
-    rows given to the evaluation.
+    `model` is the path or name of the model, and `base` that of its base, where it is an adapter.
+    The names of the tasks must differ.
     """
     now = datetime.now(UTC)
     stamp = now.replace(tzinfo=None).isoformat(timespec="microseconds").replace(":", "-")
-    # lm-eval's readers find task and time by the first and the last underscore.
-    task = re.sub(r"\W", "_", task)
-    target = Path(folder) / _safe(model)
-    target.mkdir(parents=True, exist_ok=True)
-    lines = [_sample(sample, rows[sample["row"]], settings) for sample in evaluation.samples]
-    files = ResultFiles(target / f"results_{stamp}.json", target / f"samples_{task}_{stamp}.jsonl")
-    results = _results(
-        evaluation,
-        model=model,
-        task=task,
-        available=len(rows),
-        lines=lines,
-        settings=settings,
-        date=now.timestamp(),
-    )
-    _write(files.samples, "".join(_json(line) + "\n" for line in lines))
-    _write(files.results, _json(results, indent=2) + "\n")
+    target = folder_of(folder, model)
+    results = target / f"results_{stamp}.json"
+    hashes: dict[str, str] = {}
+    files = []
+    for outcome in outcomes:
+        name = outcome.task.name
+        lines = [
+            line_of(sample, outcome.rows[sample["row"]], outcome.settings)
+            for sample in outcome.evaluation.samples
+        ]
+        samples = target / f"samples_{safe_task(name)}_{stamp}.jsonl"
+        replace_text(samples, "".join(to_json(line) + "\n" for line in lines))
+        hashes[name] = hash_of(
+            "".join(line["doc_hash"] + line["prompt_hash"] + line["target_hash"] for line in lines)
+        )
+        files.append(ResultFiles(results, samples))
+    written = _results(outcomes, model, base, hashes, now.timestamp())
+    written["config"]["device"] = device
+    replace_text(results, to_json(redact(written), indent=2) + "\n")
     return files
 
 
+def folder_of(folder: str | Path, model: str) -> Path:
+    """The folder of a model's files; its name is made as lm-eval makes it."""
+    return Path(folder).expanduser() / re.sub(r"[\"<>:/|\\?*\[\]]+", "__", model)
+
+
+def safe_task(name: str) -> str:
+    """The name of a task as it stands in names of files: lm-eval's `sanitize_task_name`."""
+    return re.sub(r"\W", "_", name)
+
+
 def _results(
-    evaluation: Evaluation,
-    *,
+    outcomes: Sequence[TaskOutcome],
     model: str,
-    task: str,
-    available: int,
-    lines: list[dict[str, Any]],
-    settings: EvaluationSettings,
+    base: str | None,
+    hashes: dict[str, str],
     date: float,
 ) -> dict[str, Any]:
-    measured: dict[str, Any] = {"alias": task, "name": task, "sample_len": len(lines)}
-    for metric in evaluation.metrics:
-        measured[f"{metric.name},none"] = metric.value
-        measured[f"{metric.name}_stderr,none"] = "N/A" if metric.stderr is None else metric.stderr
-    hashes = "".join(line["doc_hash"] + line["prompt_hash"] + line["target_hash"] for line in lines)
+    first = outcomes[0].settings
+    seconds = sum(outcome.evaluation.seconds for outcome in outcomes)
+    arguments = {"pretrained": model} if base is None else {"pretrained": base, "peft": model}
+    by_task = {outcome.task.name: outcome for outcome in outcomes}
     return {
-        "results": {task: measured},
-        "group_subtasks": {task: []},
-        "configs": {task: {"task": task, "output_type": "generate_until", "num_fewshot": 0}},
-        "versions": {task: 1},
-        "n-shot": {task: 0},
-        "higher_is_better": {task: {m.name: m.higher_is_better for m in evaluation.metrics}},
-        "n-samples": {task: {"original": available, "effective": len(lines)}},
+        "results": {name: _measured(each) for name, each in by_task.items()},
+        "group_subtasks": {name: [] for name in by_task},
+        "configs": {name: _config(each) for name, each in by_task.items()},
+        "versions": {name: each.task.version for name, each in by_task.items()},
+        "n-shot": {name: each.task.num_fewshot for name, each in by_task.items()},
+        "higher_is_better": {
+            name: {metric.name: metric.higher_is_better for metric in each.evaluation.metrics}
+            for name, each in by_task.items()
+        },
+        "n-samples": {
+            name: {"original": each.available, "effective": len(each.rows)}
+            for name, each in by_task.items()
+        },
         "config": {
             "model": "hf",
-            "model_args": {"pretrained": model},
-            "batch_size": str(settings.batch_size),
+            "model_args": arguments,
+            "batch_size": str(first.batch_size),
             "batch_sizes": [],
-            "limit": settings.max_samples,
-            "gen_kwargs": _generation(settings),
-            "random_seed": settings.seed,
-            "numpy_seed": settings.seed,
-            "torch_seed": settings.seed,
+            "use_cache": None,
+            "limit": first.max_samples,
+            "gen_kwargs": {},
+            "random_seed": first.seed,
+            "numpy_seed": first.seed,
+            "torch_seed": first.seed,
+            "fewshot_seed": outcomes[0].task.fewshot_seed,
         },
         "date": date,
         "transformers_version": importlib.metadata.version("transformers"),
-        "task_hashes": {task: _hash(hashes)},
+        "task_hashes": hashes,
         "model_source": "hf",
         "model_name": model,
-        "model_name_sanitized": _safe(model),
-        "start_time": date - evaluation.seconds,
+        "model_name_sanitized": folder_of("", model).name,
+        "start_time": date - seconds,
         "end_time": date,
-        "total_evaluation_time_seconds": str(evaluation.seconds),
+        "total_evaluation_time_seconds": str(seconds),
         "aligntune": {
-            "metrics": [metric.as_dict() for metric in evaluation.metrics],
-            "settings": asdict(settings),
+            "version": importlib.metadata.version("aligntune-eval"),
+            "tasks": {name: _ours(each) for name, each in by_task.items()},
         },
     }
 
 
-def _sample(
-    sample: Mapping[str, Any], row: Mapping[str, Any], settings: EvaluationSettings
-) -> dict[str, Any]:
-    """One line of the samples file."""
-    scores = {name: score for name, score in sample.get("scores", {}).items() if score is not None}
-    prompt = str(sample.get("prompt", row.get(settings.prompt_column, "")))
-    target = str(sample.get("reference", ""))
-    if "completion" in sample:
-        arguments: dict[str, Any] = {"arg_0": prompt, "arg_1": _generation(settings)}
-        responses = [[sample["completion"]]]
-    else:
-        arguments, responses = {"arg_0": prompt}, []
-    measured = {key: sample[key] for key in ("nll", "tokens") if key in sample}
+def _measured(outcome: TaskOutcome) -> dict[str, Any]:
+    """Values by `metric,filter`, as lm-eval has them."""
+    name = outcome.task.name
+    found: dict[str, Any] = {"alias": name, "name": name, "sample_len": len(outcome.rows)}
+    for metric in outcome.evaluation.metrics:
+        found[f"{metric.name},none"] = metric.value
+        found[f"{metric.name}_stderr,none"] = "N/A" if metric.stderr is None else metric.stderr
+    return found
+
+
+def _config(outcome: TaskOutcome) -> dict[str, Any]:
+    """The task by the names of lm-eval's `TaskConfig`."""
+    task, settings = outcome.task, outcome.settings
+    samples = outcome.evaluation.samples
+    generates = any("completion" in s or "completions" in s for s in samples)
+    kind = "generate_until" if generates else "loglikelihood_rolling"
+    asked = {"generation_kwargs": generation_arguments(settings)} if generates else {}
     return {
-        "doc_id": sample["row"],
-        "doc": dict(row),
-        "target": target,
-        "arguments": {"gen_args_0": arguments},
-        "resps": responses,
-        "filtered_resps": [answers[0] for answers in responses],
-        "filter": "none",
-        "metrics": [*scores, *measured],
-        "doc_hash": _hash(_json(dict(row), indent=2)),
-        "prompt_hash": _hash(prompt),
-        "target_hash": _hash(target),
-        **scores,
-        **measured,
+        "task": task.name,
+        "dataset_path": task.dataset if isinstance(task.dataset, str) else None,
+        "dataset_name": task.subset,
+        "test_split": task.split,
+        "doc_to_text": task.prompt or settings.prompt_column,
+        "doc_to_target": task.reference or settings.reference_column,
+        "doc_to_choice": task.choices,
+        "description": task.description,
+        "output_type": kind,
+        "num_fewshot": task.num_fewshot,
+        "fewshot_split": task.fewshot_split,
+        "repeats": settings.num_samples,
+        "metric_list": [{"metric": metric.name} for metric in outcome.evaluation.metrics],
+        **asked,
+        "metadata": {"version": task.version, **task.metadata},
     }
 
 
-def _generation(settings: EvaluationSettings) -> dict[str, Any]:
+def _ours(outcome: TaskOutcome) -> dict[str, Any]:
     return {
-        "max_gen_toks": settings.max_new_tokens,
-        "do_sample": settings.temperature > 0,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
+        "category": str(outcome.task.category),
+        "metrics": [metric.as_dict() for metric in outcome.evaluation.metrics],
+        "settings": asdict(outcome.settings),
+        "rows": len(outcome.rows),
+        "seconds": outcome.evaluation.seconds,
+        "binding": dict(outcome.binding),
     }
-
-
-def _safe(model: str) -> str:
-    """A folder name for a model; the rule is lm-eval's."""
-    return re.sub(r"[\"<>:/|\\?*\[\]]+", "__", model)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, indent=indent, ensure_ascii=False, default=str)
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

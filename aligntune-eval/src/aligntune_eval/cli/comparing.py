@@ -1,0 +1,46 @@
+"""`aligntune eval --compare RUN RUN`: the paired difference of what earlier evaluations wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aligntune.errors import EvaluationError
+from aligntune.run.files import to_json
+
+if TYPE_CHECKING:
+    from aligntune_eval.cli.wanted import Wanted
+
+__all__ = ["compare_command"]
+
+
+def compare_command(
+    runs: list[str], wanted: Wanted, output_dir: str | None, *, as_json: bool
+) -> None:
+    """Print how each further run differs from the first; with a folder, write a page there.
+
+    Raises:
+        EvaluationError: if a flag of measuring is given, or the runs cannot be compared.
+    """
+    if given := wanted.given():
+        raise EvaluationError(f"--compare measures nothing, so {given[0]} does not go with it")
+    import typer
+
+    from aligntune_eval.compare import compare_runs
+    from aligntune_eval.compare_table import print_comparisons
+
+    comparisons = compare_runs(runs)
+    if as_json:
+        typer.echo(to_json({"comparisons": [each.as_dict() for each in comparisons]}, indent=2))
+    else:
+        print_comparisons(comparisons)
+    if output_dir is not None:
+        from pathlib import Path
+
+        from aligntune_eval.page import write_page
+        from aligntune_eval.reading import read_results
+
+        results = [result for run in runs for result in read_results(run)]
+        page = write_page(
+            results, Path(output_dir).expanduser() / "report.html", comparisons=comparisons
+        )
+        typer.echo(page, err=as_json)

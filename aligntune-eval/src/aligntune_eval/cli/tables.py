@@ -1,0 +1,110 @@
+"""What was measured, as tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligntune.run.files import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aligntune.evaluation import Metric
+    from aligntune_eval.compare import Comparison
+    from aligntune_eval.runner import TaskResult
+
+__all__ = ["print_results", "results_as_json"]
+
+
+def results_as_json(results: Sequence[TaskResult], output_dir: str | None) -> str:
+    """Everything but the samples, as JSON text."""
+    page = _page(output_dir)
+    return to_json(
+        {
+            "results": [result.as_dict() for result in results],
+            "comparisons": [each.as_dict() for each in _comparisons(results)],
+            "page": None if page is None else str(page),
+        },
+        indent=2,
+    )
+
+
+def print_results(results: Sequence[TaskResult], output_dir: str | None) -> None:
+    """A table for each task, the differences between models, and where the files are."""
+    from rich.console import Console
+
+    console = Console()
+    for task in dict.fromkeys(result.task for result in results):
+        console.print(_table([result for result in results if result.task == task]))
+    if comparisons := _comparisons(results):
+        from aligntune_eval.compare_table import print_comparisons
+
+        print_comparisons(comparisons, rows=0, console=console)
+    files = [result.files for result in results if result.files is not None]
+    lines = [str(path) for each in files for path in (each.results, each.samples)]
+    page = _page(output_dir)
+    for line in dict.fromkeys([*lines, *([str(page)] if page is not None else [])]):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _page(output_dir: str | None) -> Path | None:
+    page = None if output_dir is None else Path(output_dir).expanduser() / "report.html"
+    return page if page is not None and page.is_file() else None
+
+
+def _comparisons(results: Sequence[TaskResult]) -> list[Comparison]:
+    """Each further model of a task beside the first."""
+    from aligntune_eval.compare import compare
+    from aligntune_eval.reading import result_of
+
+    found = []
+    firsts: dict[str, TaskResult] = {}
+    for result in results:
+        first = firsts.setdefault(result.task, result)
+        if first is not result:
+            found.append(
+                compare(
+                    *(
+                        result_of(
+                            each.evaluation,
+                            model=each.model,
+                            task=each.task,
+                            rows=each.rows,
+                            settings=each.settings,
+                        )
+                        for each in (first, result)
+                    )
+                )
+            )
+    return found
+
+
+def _table(results: Sequence[TaskResult]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    first = results[0]
+    n = len(first.rows)
+    of = f" of {first.available}" if first.available != n else ""
+    table = Table(title=escape(f"{first.task}, {n}{of} rows"), title_justify="left")
+    for heading in ("model", "metric"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("value", "±", "n", "95 % interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in results:
+        for place, metric in enumerate(result.evaluation.metrics):
+            name = result.model if place == 0 else ""
+            table.add_row(escape(name), escape(metric.name), *_numbers(metric))
+        table.add_section()
+    return table
+
+
+def _numbers(metric: Metric) -> tuple[str, ...]:
+    interval = metric.interval
+    return (
+        f"{metric.value:.4g}",
+        "-" if metric.stderr is None else f"{metric.stderr:.2g}",
+        str(metric.n),
+        "-" if interval is None else f"{interval[0]:.4g} to {interval[1]:.4g}",
+    )

@@ -1,0 +1,137 @@
+"""A sample as a line of lm-eval's samples file, and back.
+
+The shape is lm-eval 0.4.13's (`SampleResult` in its result_schema.py, as `evaluation_tracker.py`
+writes it): what stands in `resps` and `filtered_resps` is text, also where it is a number. What the
+shape has no place for stands under `aligntune`, so that nothing is lost on the way back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aligntune.evaluation import EvaluationSettings
+
+__all__ = ["generation_arguments", "hash_of", "line_of", "sample_of"]
+
+_KEYS = frozenset(
+    (
+        "doc_id",
+        "doc",
+        "target",
+        "arguments",
+        "resps",
+        "filtered_resps",
+        "filter",
+        "metrics",
+        "doc_hash",
+        "prompt_hash",
+        "target_hash",
+        "aligntune",
+    )
+)
+
+
+def line_of(
+    sample: Mapping[str, Any], row: Mapping[str, Any], settings: EvaluationSettings
+) -> dict[str, Any]:
+    """One line of the samples file: the sample of one row."""
+    scores = {
+        name: score
+        for name, score in sample.get("scores", {}).items()
+        if isinstance(score, (int, float))
+    }
+    notes = {
+        key: value
+        for key, value in sample.items()
+        if key != "row" and key not in scores and isinstance(value, (int, float))
+    }
+    measured = {name: value for name, value in {**scores, **notes}.items() if name not in _KEYS}
+    prompt = _text(sample.get("prompt", row.get(settings.prompt_column, "")))
+    target = _text(sample.get("reference", ""))
+    arguments, responses, filtered = _requests(sample, prompt, settings)
+    return {
+        "doc_id": sample["row"],
+        "doc": dict(row),
+        "target": target,
+        "arguments": {f"gen_args_{place}": each for place, each in enumerate(arguments)},
+        "resps": responses,
+        "filtered_resps": filtered,
+        "filter": "none",
+        "metrics": list(measured),
+        "doc_hash": hash_of(_json(dict(row), indent=2)),
+        "prompt_hash": hash_of(arguments[0]["arg_0"] if arguments else prompt),
+        "target_hash": hash_of(target),
+        **measured,
+        "aligntune": _rest(sample, prompt, target),
+    }
+
+
+def sample_of(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The sample that `line_of` made a line of."""
+    rest = dict(line["aligntune"])
+    sample: dict[str, Any] = {"row": line["doc_id"]}
+    for key in rest.pop("elsewhere"):
+        if key == "prompt":
+            sample[key] = line["arguments"]["gen_args_0"]["arg_0"]
+        elif key == "reference":
+            sample[key] = line["target"]
+        else:
+            answers = line["resps"][0]
+            sample[key] = answers if key == "completions" else answers[0]
+    return sample | rest
+
+
+def _rest(sample: Mapping[str, Any], prompt: str, target: str) -> dict[str, Any]:
+    """What the line does not hold already; `elsewhere` names the parts of the sample it does."""
+    held = {"prompt": prompt, "reference": target}
+    elsewhere = [
+        key
+        for key in sample
+        if key in ("completion", "completions") or (key in held and sample[key] == held[key])
+    ]
+    kept = {key: value for key, value in sample.items() if key != "row" and key not in elsewhere}
+    return {"elsewhere": elsewhere, **kept}
+
+
+def generation_arguments(settings: EvaluationSettings) -> dict[str, Any]:
+    """The settings of generation by the names that lm-eval has for them."""
+    return {
+        "until": list(settings.stop),
+        "max_gen_toks": settings.max_new_tokens,
+        "do_sample": settings.temperature > 0,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "top_k": settings.top_k,
+    }
+
+
+def hash_of(text: str) -> str:
+    """SHA-256 of a text, as lm-eval takes it."""
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _requests(
+    sample: Mapping[str, Any], prompt: str, settings: EvaluationSettings
+) -> tuple[list[dict[str, Any]], list[Any], list[Any]]:
+    """Arguments, responses and filtered responses of what the model was asked about one row."""
+    if "completion" in sample or "completions" in sample:
+        answers = list(sample.get("completions") or [sample["completion"]])
+        arguments = [{"arg_0": prompt, "arg_1": generation_arguments(settings)}]
+        return arguments, [answers], [answers if len(answers) > 1 else answers[0]]
+    if "nll" in sample:
+        value = str(-float(sample["nll"]))
+        return [{"arg_0": prompt}], [[value]], [value]
+    return [{"arg_0": prompt}], [], []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=str)
