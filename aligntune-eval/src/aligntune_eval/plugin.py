@@ -93,6 +93,25 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         needs=("prompt",),
         generates=True,
     )
+    register(
+        "preference_accuracy",
+        "aligntune_eval.preference.evaluators:PreferenceAccuracy",
+        summary="Share of pairs whose chosen answer has the higher reward, implicit or registered",
+        needs=("chosen", "rejected"),
+    )
+    register(
+        "reward_margin",
+        "aligntune_eval.preference.evaluators:RewardMargin",
+        summary="Mean difference between the rewards of chosen and rejected answers",
+        needs=("chosen", "rejected"),
+    )
+    register(
+        "kl",
+        "aligntune_eval.kl:KlDivergence",
+        summary="KL divergence from a reference model along the completions, exact at each token",
+        needs=("prompt",),
+        generates=True,
+    )
 
 
 @hookimpl

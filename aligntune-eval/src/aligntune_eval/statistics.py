@@ -12,6 +12,7 @@ from aligntune.evaluation.statistics import (
     bootstrap_ratio,
     mean_metric,
     percentiles,
+    ratio_metric,
     standard_error,
     wilson,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "mean_metric",
     "pass_at_k",
     "percentiles",
+    "ratio_metric",
     "standard_error",
     "wilson",
 ]

@@ -60,4 +60,4 @@ def reward_margin(
 ) -> Metric:
     """Mean of the chosen completion's reward less the rejected one's, in the rewards' unit."""
     values = margins(chosen, rejected)
-    return mean_metric(name, values, seed=seed, unit=unit, details=details)
+    return mean_metric(name, values, seed=seed, unit=unit, details=details, proportion=False)

@@ -33,6 +33,7 @@ __all__ = [
     "bootstrap_ratio",
     "mean_metric",
     "percentiles",
+    "ratio_metric",
     "standard_error",
     "wilson",
 ]
@@ -111,8 +112,12 @@ def mean_metric(
     unit: str = "",
     details: Mapping[str, Any] | None = None,
     higher_is_better: bool | None = True,
+    proportion: bool = True,
 ) -> Metric:
     """The mean of `values` with its interval: Wilson's if all are 0 or 1, else bootstrap.
+
+    `proportion`: whether 0 and 1 are a miss and a hit; False for values that can be other numbers
+    too, such as differences, and happen to be these.
 
     Raises:
         ValueError: if there are no values, or one is not finite.
@@ -123,7 +128,7 @@ def mean_metric(
         raise ValueError(f"metric {name!r} has a value that is not finite")
     n = len(values)
     interval: tuple[float, float] | tuple[None, None] = (None, None)
-    if all(value in (0.0, 1.0) for value in values):
+    if proportion and all(value in (0.0, 1.0) for value in values):
         method, interval = "wilson", wilson(round(sum(values)), n)
     elif n < 2:
         method = "none"
@@ -142,4 +147,53 @@ def mean_metric(
         details={**(details or {}), "interval": method},
         higher_is_better=higher_is_better,
         combine=Combine("mean", name),
+    )
+
+
+def ratio_metric(
+    name: str,
+    top: Sequence[float] | Floats,
+    bottom: Sequence[float] | Floats,
+    combine: Combine,
+    *,
+    seed: int = 0,
+    unit: str = "",
+    details: Mapping[str, Any] | None = None,
+    higher_is_better: bool | None = None,
+) -> Metric:
+    """The ratio of sums Σ top / Σ bottom, or e to that, with its bootstrap interval over rows.
+
+    Args:
+        name: of the metric.
+        top: one value per row.
+        bottom: one positive value per row.
+        combine: of kind `ratio` or `exp_ratio`, with the names of both in the samples.
+        seed: of the bootstrap.
+        unit: of the ratio.
+        details: of the metric.
+        higher_is_better: whether more is better; None for neither.
+    """
+    import numpy as np
+
+    exponential = combine.kind == "exp_ratio"
+    tops, bottoms = (np.asarray(values, dtype=np.float64) for values in (top, bottom))
+    value = float(tops.sum() / bottoms.sum())
+    value = math.exp(value) if exponential else value
+    error = low = high = None
+    if len(tops) > 1:
+        drawn = bootstrap_ratio(tops, bottoms, seed)
+        drawn = np.exp(drawn) if exponential else drawn
+        error = float(drawn.std(ddof=1))
+        low, high = percentiles(drawn)
+    return Metric(
+        name,
+        value,
+        len(tops),
+        error,
+        low,
+        high,
+        unit=unit,
+        details={**(details or {}), "interval": "none" if error is None else "bootstrap"},
+        higher_is_better=higher_is_better,
+        combine=combine,
     )

@@ -77,7 +77,7 @@ class PreferenceEvaluation:
             made = scored(scorer, said, texts)
             if scorer is not None:
                 values = [one["reward"] for one in made]
-                metrics.append(mean_metric(f"dpo_{setting}_reward", values))
+                metrics.append(mean_metric(f"dpo_{setting}_reward", values, proportion=False))
             samples += made[:SHOWN]
         return metrics, samples
 
