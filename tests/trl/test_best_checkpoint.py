@@ -1,7 +1,9 @@
-"""Runs that learn from preferences end early, and end with their best checkpoint."""
+"""Runs end early, and with their best checkpoint, by whatever metric compares them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from aligntune import create_rl_trainer
-from aligntune.testing import make_model, preference_rows, write_jsonl
+from aligntune import create_rl_trainer, create_sft_trainer
+from aligntune.errors import ConfigError
+from aligntune.testing import addition_rows, make_model, preference_rows, write_jsonl
 
 BEST = {
     "dpo": "eval_rewards/accuracies",
@@ -73,3 +76,71 @@ def test_a_run_that_gets_no_better_stops_and_takes_its_best_checkpoint(
     assert all(torch.equal(saved[name], kept[name]) for name in kept)
     if algorithm != "online_dpo":  # with one reward for all there is nothing to learn
         assert not all(torch.equal(saved[name], last[name]) for name in last)
+
+
+class Scripted:
+    """A custom metric that says what it is told to, and counts how often it is asked."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = list(values)
+        self.__name__ = "scripted"
+
+    def __call__(self, predictions: Sequence[str], references: Sequence[str]) -> float:
+        return self.values.pop(0)
+
+
+def run_by(folder: Path, metric: Scripted, **settings: Any) -> Any:
+    rows = str(write_jsonl(folder / "rows.jsonl", addition_rows(8)))
+    return create_sft_trainer(
+        model_name=str(make_model(folder / "model")),
+        dataset_name=rows,
+        eval_datasets=[rows],
+        backend="trl",
+        output_dir=str(folder / "run"),
+        max_steps=5,
+        batch_size=8,
+        learning_rate=3e-3,
+        lr_scheduler="constant",
+        eval_interval=1,
+        save_interval=1,
+        metric_for_best_model="scripted",
+        evaluation={"custom_metrics": [metric], "max_new_tokens": 2, "compute_rouge": False},
+        precision="fp32",
+        loggers="none",
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_the_best_by_an_evaluator_is_kept_though_the_loss_goes_on_falling(
+    tmp_path: Path, higher: bool
+) -> None:
+    values = [0.3, 0.8, 0.8, 0.5, 0.4]  # of two that are equal, the first stays
+    if not higher:
+        values = [-value for value in values]
+    metric = Scripted(*values, 7.0)
+    trainer = run_by(tmp_path, metric, greater_is_better=higher, early_stopping_patience=3)
+    run = trainer.train()
+    state = trainer.trainer.state
+    losses = [line["eval_loss"] for line in state.log_history if "eval_loss" in line]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) == 5
+    assert Path(state.best_model_checkpoint).name == "checkpoint-2"
+    assert state.best_metric == values[1]
+    saved = load_file(run.model / "model.safetensors")
+    kept = load_file(run.checkpoints / "checkpoint-2" / "model.safetensors")
+    assert all(torch.equal(saved[name], kept[name]) for name in kept)
+    lines = [json.loads(line) for line in run.evaluation.read_text().splitlines()]
+    seen = [(line["when"], line["value"]) for line in lines if line["name"] == "scripted"]
+    assert seen == [*(("during", value) for value in values), ("after", 7.0)]
+    logged = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    assert [line["eval_scripted"] for line in logged if "eval_scripted" in line] == values
+
+
+def test_a_metric_that_does_not_say_which_way_ends_the_run_at_its_first_evaluation(
+    tmp_path: Path,
+) -> None:
+    trainer = run_by(tmp_path, Scripted(0.1), max_samples=8)
+    with pytest.raises(ConfigError, match=r"(?s)neither more nor less 'scripted'.*true or false"):
+        trainer.train()
+    assert trainer.trainer.state.global_step == 1

@@ -150,19 +150,43 @@ def test_a_warmup_that_was_set_to_none_is_none(
 
 
 @pytest.mark.parametrize(
-    ("metric", "higher"),
+    ("metric", "evaluators", "higher"),
     [
-        ("eval_accuracy", True),
-        ("eval_loss", False),
-        ("eval_perplexity", False),
-        ("eval_bits_per_byte", False),
+        ("eval_loss", [], False),
+        ("mean_token_accuracy", [], True),
+        ("eval_perplexity", [], False),
+        ("eval_bits_per_byte", [], False),
+        ("rougeL", [], True),
+        ("bleu", [], True),
+        ("accuracy", ["accuracy"], True),
+        ("eval_ter", ["ter"], False),
+        ("reward/length", [{"type": "reward", "params": {"reward": "length"}}], True),
+        ("mine", [{"type": "perplexity", "params": {"name": "mine"}}], False),
     ],
 )
 def test_which_of_two_values_is_better_goes_by_the_metric(
-    settings: dict[str, Any], metric: str, higher: bool
+    settings: dict[str, Any], metric: str, evaluators: list[Any], higher: bool
 ) -> None:
     given = {"eval_dataset": settings["dataset_name"], "metric_for_best_model": metric}
-    assert create_sft_trainer(**settings, **given).config.train.greater_is_better is higher
+    evaluation = {"evaluation": {"evaluators": evaluators}} if evaluators else {}
+    trainer = create_sft_trainer(**settings, **given, **evaluation)
+    assert trainer.config.train.greater_is_better is higher
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"metric_for_best_model": "eval_rougel"}, "did you mean 'rougeL'?; among others, it mea"),
+        ({"metric_for_best_model": "accuracy"}, "no evaluation of this run measures 'accuracy'"),
+        ({"metric_for_best_model": "entropy"}, "train.greater_is_better: it is unset, and neither"),
+    ],
+)
+def test_a_metric_that_cannot_choose_is_refused_before_anything_loads(
+    settings: dict[str, Any], given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        create_sft_trainer(**settings, **given, eval_dataset=settings["dataset_name"])
+    assert says in " ".join(str(error.value).split())
 
 
 def test_a_model_without_tokenizer_or_with_broken_weights_is_named(

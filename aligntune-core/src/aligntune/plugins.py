@@ -271,6 +271,10 @@ class Plugins:
             if error is not None
         ]
 
+    def implements(self, hook: str) -> bool:
+        """Whether any plugin has this life-cycle hook."""
+        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
     def call(self, hook: str, **arguments: Any) -> list[Any]:
         """Call a life-cycle hook in every plugin; return the results that are not None.
 

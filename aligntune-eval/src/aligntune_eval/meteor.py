@@ -32,6 +32,9 @@ class Meteor(ReferenceMetric):
     def __init__(self, name: str = "meteor") -> None:
         self.name = name
 
+    def measures(self) -> dict[str, bool | None]:
+        return {self.name: True}
+
     def measure(
         self,
         predictions: Sequence[str],

@@ -49,6 +49,12 @@ class Rouge(ReferenceMetric):
     def __init__(self, name: str = "rouge") -> None:
         self.name = name
 
+    def measures(self) -> dict[str, bool | None]:
+        return {self._called(kind): True for kind in _TYPES}
+
+    def _called(self, kind: str) -> str:
+        return kind if self.name == "rouge" else f"{self.name}/{kind}"
+
     def measure(
         self,
         predictions: Sequence[str],
@@ -67,7 +73,7 @@ class Rouge(ReferenceMetric):
         found = []
         for kind in _TYPES:
             values = [float(score[kind].fmeasure) for score in scores]
-            name = kind if self.name == "rouge" else f"{self.name}/{kind}"
+            name = self._called(kind)
             context.score(name, values)
             found.append(mean_metric(name, values, seed=context.settings.seed, details=details))
         return found

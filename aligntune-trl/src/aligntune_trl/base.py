@@ -115,10 +115,18 @@ class TRLTrainer(TrainerBase):
                     f"rows to train on have {shapes[0]}, and rows to evaluate on {shapes[1]}: "
                     "give both one shape"
                 )
-        rows = None if self.eval_data is None else list(self.eval_data.rows)
+        rows = None if self.eval_data is None else self.measured(list(self.eval_data.rows))
         self.measurements = prepare_measurements(
-            self.config, rows, self.plan.plugins, self.template_arguments
+            self.config,
+            rows,
+            self.plan.plugins,
+            self.template_arguments,
+            self.plan.table.measures,
         )
+
+    def measured(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows of the evaluation data as evaluators read them: the answer is `completion`."""
+        return rows
 
     def setup(self) -> Trainer:
         """Load everything, in the order in which mistakes are cheapest; the second call is free."""
@@ -288,8 +296,20 @@ class TRLTrainer(TrainerBase):
         return given - len(kept)
 
     def measure_during(self) -> list[Metric]:
-        """What the configured evaluators find in an evaluation of the trainer's; none else."""
-        return self.measure("during") if self.training else []
+        """What the configured evaluators find in an evaluation of the trainer's; none else.
+
+        It is logged like the trainer's own, which transformers has logged already, so that trackers
+        such as TensorBoard show its curves.
+        """
+        if not self.training:
+            return []
+        found = self.measure("during")
+        trainer = self.setup()
+        if found and trainer.is_world_process_zero():
+            logs = {f"eval_{metric.name}": metric.value for metric in found}
+            trainer.state.log_history.append({**logs, "step": trainer.state.global_step})
+            trainer.callback_handler.on_log(trainer.args, trainer.state, trainer.control, logs)
+        return found
 
     def measure(self, when: str) -> list[Metric]:
         """Run the configured evaluators and write down what they found.

@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from aligntune.errors import ConfigError, Problem, did_you_mean
+from aligntune.evaluation.best import BETTER, METRIC
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -167,32 +168,59 @@ class EvaluationCallback(TrainerCallback):
 
     def __init__(self, measure: Callable[[], list[Metric]]) -> None:
         self.measure = measure
+        self.last: list[Metric] = []
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         # The trainer chooses the best checkpoint among the metrics of this evaluation.
-        for metric in self.measure():
+        self.last = self.measure()
+        for metric in self.last:
             kwargs["metrics"][f"eval_{metric.name}"] = metric.value
 
 
 class BestMetricCallback(TrainerCallback):
-    """Ends a run whose `metric_for_best_model` is none of the metrics that its evaluation gives."""
+    """Settles what the plan could not know of `metric_for_best_model`: is it there, which way?
 
-    def __init__(self, plan: Plan, training: Callable[[], bool]) -> None:
+    It comes before whatever compares two checkpoints, and ends a run that cannot be told.
+    """
+
+    def __init__(
+        self, plan: Plan, measured: EvaluationCallback, training: Callable[[], bool]
+    ) -> None:
         self.plan = plan
+        self.measured = measured
         self.training = training
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        path, found = "train.metric_for_best_model", kwargs["metrics"]
-        wanted = f"eval_{str(args.metric_for_best_model).removeprefix('eval_')}"
-        if wanted in found or not self.training():
+        name = str(args.metric_for_best_model).removeprefix("eval_")
+        found = kwargs["metrics"]
+        if not self.training():
             return
-        message = f"no evaluation of this run gives {args.metric_for_best_model!r}"
-        hint = did_you_mean(wanted, found) or f"there are: {', '.join(sorted(found))}"
-        raise ConfigError(Problem(path, message, self.plan.config.origins.get(path, ""), hint))
+        if f"eval_{name}" not in found:
+            message = f"no evaluation of this run gives {args.metric_for_best_model!r}"
+            close = did_you_mean(f"eval_{name}", found)
+            raise self._wrong(METRIC, message, close or f"there are: {', '.join(sorted(found))}")
+        if "greater_is_better" in self.plan.config.train.model_fields_set:
+            return
+        better = self._better(name)
+        if better is None:
+            message = f"it is unset, and neither more nor less {name!r} is better by itself"
+            raise self._wrong(BETTER, message, "set it to true or false")
+        args.greater_is_better = better
+
+    def _better(self, name: str) -> bool | None:
+        """Whether more is better, as the evaluator says that measured it, or else the plan."""
+        for metric in self.measured.last:
+            if metric.name == name:
+                return metric.higher_is_better
+        settled = any(v.path == BETTER and v.origin != "default" for v in self.plan.values)
+        return self.plan.config.train.greater_is_better if settled else None
+
+    def _wrong(self, path: str, message: str, hint: str) -> ConfigError:
+        return ConfigError(Problem(path, message, self.plan.config.origins.get(path, ""), hint))
 
 
 class ProgressCallback(TrainerCallback):

@@ -11,6 +11,7 @@ The table of an algorithm is an attribute in capitals: `aligntune_trl.parameters
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 
 from aligntune.plan.parameters import ParameterTable, Use
@@ -22,6 +23,7 @@ from aligntune_trl.dapo.parameters import dapo_table
 from aligntune_trl.dpo.parameters import dpo_table
 from aligntune_trl.dr_grpo.parameters import dr_grpo_table
 from aligntune_trl.fields.belongs import told_apart
+from aligntune_trl.fields.measured import MEASURED
 from aligntune_trl.fields.model import model_uses
 from aligntune_trl.fields.training import trainer_uses
 from aligntune_trl.grpo.parameters import grpo_table
@@ -66,7 +68,8 @@ def tables(model: Callable[[], dict[str, Use]]) -> dict[str, ParameterTable]:
     Args:
         model: makes the rows of the model section for that backend.
     """
-    return told_apart({name: make(model()) for name, make in TABLES.items()})
+    made = {name: replace(make(model()), measures=MEASURED[name]) for name, make in TABLES.items()}
+    return told_apart(made)
 
 
 @cache

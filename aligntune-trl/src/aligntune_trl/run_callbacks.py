@@ -46,10 +46,12 @@ def run_callbacks(owner: TRLTrainer) -> list[Any]:
         callbacks.append(StopCallback(owner.config.train.stop_after_steps))
     if not owner.config.logging.disable_tqdm:
         callbacks.append(owner.progress)
-    if owner.measurements is not None:
-        callbacks.append(EvaluationCallback(owner.measure_during))
-    if train.metric_for_best_model is not None:
-        callbacks.append(BestMetricCallback(owner.plan, lambda: owner.training))
+    if owner.eval_data is not None:
+        measured = EvaluationCallback(owner.measure_during)
+        callbacks.append(measured)
+        if train.metric_for_best_model is not None:
+            best = BestMetricCallback(owner.plan, measured, lambda: owner.training)
+            callbacks.append(best)
     if train.early_stopping_patience is not None:  # it may go by what an evaluator measured
         from transformers import EarlyStoppingCallback
 

@@ -2,7 +2,8 @@
 
 Quality metrics are those of generated completions that a switch turned on. They take long, so they
 see few rows, and run before and after training and in `evaluate()`, not at each evaluation during
-training. An evaluator that is listed in `evaluation.evaluators` always runs.
+training, unless checkpoints are compared by one of them. An evaluator that is listed in
+`evaluation.evaluators` always runs.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import ConfigError, EvaluationError, Problem
+from aligntune.evaluation.best import best_metric, is_own, may_measure
 from aligntune.evaluation.protocol import EvaluationSettings
 from aligntune.evaluation.run import Evaluation, Prepared, prepare
 from aligntune.evaluation.switches import switched_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from aligntune.config import RunConfig
     from aligntune.config.sections import EvaluatorConfig
+    from aligntune.evaluation.best import Measures
     from aligntune.evaluation.columns import Rows
     from aligntune.plugins import Plugins
 
@@ -35,27 +38,32 @@ class Measurements:
     """Prepared evaluators: `always`, and `quality` only where `run` is told so.
 
     `asked_for`: whether somebody set one of the switches behind `quality`. Where all of them stand
-    at their defaults, what goes wrong in them is a warning and does not end the run.
+    at their defaults, what goes wrong in them is a warning and does not end the run. `chooses`:
+    whether checkpoints are compared by one of `quality`, so that it is measured each time.
     """
 
-    always: Prepared | None
+    always: tuple[Prepared, ...]
     quality: Prepared | None
     asked_for: bool = True
+    chooses: bool = False
 
     def run(self, model: Any, tokenizer: Any, *, quality: bool) -> Evaluation:
         """Measure a model; see `aligntune.evaluation.Prepared.run`.
 
+        Args:
+            model: of the run.
+            tokenizer: its tokenizer.
+            quality: false at an evaluation in the middle of training.
+
         Raises:
             EvaluationError: if an evaluator raises; names it.
         """
-        found = []
-        if self.always is not None:
-            found.append(self.always.run(model, tokenizer))
-        if quality and self.quality is not None:
+        found = [prepared.run(model, tokenizer) for prepared in self.always]
+        if (quality or self.chooses) and self.quality is not None:
             try:
                 found.append(self.quality.run(model, tokenizer))
             except EvaluationError as error:
-                if self.asked_for:
+                if self.asked_for or self.chooses:
                     raise
                 logger.warning("metrics that are on by default are left out: %s", error)
         spoken = [each.samples for each in found if any("completion" in s for s in each.samples)]
@@ -71,6 +79,7 @@ def prepare_measurements(
     rows: Rows | None,
     plugins: Plugins,
     template_arguments: Mapping[str, Any] = MappingProxyType({}),
+    own: Measures = MappingProxyType({}),
 ) -> Measurements | None:
     """Resolve the evaluators of a run and check the rows for them, before any model loads.
 
@@ -79,6 +88,7 @@ def prepare_measurements(
         rows: the rows to evaluate on; None if there are none.
         plugins: where the evaluators are looked up.
         template_arguments: further arguments of the chat template, as the run prompts its model.
+        own: what the trainer measures by itself, as `settle_best` takes it.
 
     Returns:
         None if nothing is to be measured.
@@ -98,6 +108,9 @@ def prepare_measurements(
         max_new_tokens=wanted.max_new_tokens,
         temperature=wanted.temperature,
         top_p=wanted.top_p,
+        top_k=wanted.top_k,
+        num_samples=wanted.num_samples,
+        stop=tuple(wanted.stop),
         max_samples=wanted.max_samples,
         seed=config.train.seed,
         chat_template_kwargs=template_arguments,
@@ -115,11 +128,32 @@ def prepare_measurements(
             continue
         (quality if generates else always).extend(entries)
         asked_for = asked_for or (generates and is_set)
-    return Measurements(
-        prepare(rows, always, settings, plugins) if always else None,
-        prepare(with_prompts(rows[:most]), quality, few, plugins) if quality else None,
-        asked_for,
-    )
+    seldom = prepare(with_prompts(rows[:most]), quality, few, plugins) if quality else None
+    often = tuple(_listed(rows, always, settings, plugins))
+    metric = best_metric(config)
+    known = metric is None or is_own(metric, own)
+    known = known or any(metric in each.measures() for some in often for each in some.evaluators)
+    chooses = seldom is not None and not known and may_measure(metric, seldom.evaluators)
+    return Measurements(often, seldom, asked_for, chooses)
+
+
+def _listed(
+    rows: Rows, entries: Sequence[EvaluatorConfig], settings: EvaluationSettings, plugins: Plugins
+) -> Iterator[Prepared]:
+    """Evaluators by the rows that they read: conversations as they are, or up to the answer."""
+    asked = with_prompts(rows)
+    if all(one is other for one, other in zip(asked, rows, strict=True)):
+        asked = rows
+    groups: list[tuple[Rows, list[EvaluatorConfig]]] = []
+    for entry in entries:
+        generates = plugins.find(plugins.evaluators, entry.type).facts.generates
+        read = asked if generates else rows
+        if groups and groups[-1][0] is read:
+            groups[-1][1].append(entry)
+        else:
+            groups.append((read, [entry]))
+    for read, some in groups:
+        yield prepare(read, some, settings, plugins)
 
 
 def with_prompts(rows: Rows) -> Rows:

@@ -150,6 +150,14 @@ class Evaluator(ABC):
         """
         require(self.name, self.needs, rows, settings)
 
+    def measures(self) -> Mapping[str, bool | None]:
+        """Names of the metrics of `evaluate`, and whether more of each is better (None: neither).
+
+        Runs choose their best checkpoint by them, and know a wrong name before they train. Empty
+        where names or directions show only once something is measured.
+        """
+        return {}
+
     @abstractmethod
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         """Measure the model; any exception is wrapped once, by whoever runs the evaluators."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aligntune.evaluation.protocol import Progress, Store
     from aligntune.plugins import Plugins
 
-__all__ = ["Evaluation", "Evaluators", "Prepared", "evaluate", "prepare"]
+__all__ = ["Evaluation", "Evaluators", "Prepared", "evaluate", "prepare", "resolve"]
 
 
 class _Entry(Protocol):
@@ -125,7 +125,7 @@ def prepare(
         raise EvaluationError("there are no rows to evaluate on")
     if not evaluators:
         raise EvaluationError("no evaluators are named")
-    resolved = tuple(_resolve(wanted, plugins) for wanted in evaluators)
+    resolved = tuple(resolve(wanted, plugins) for wanted in evaluators)
     _refuse_twice("evaluator", [evaluator.name for evaluator in resolved])
     for evaluator in resolved:
         evaluator.prepare(rows, settings, plugins)
@@ -151,7 +151,12 @@ def evaluate(
     return prepared.run(model, tokenizer)
 
 
-def _resolve(wanted: str | Mapping[str, Any] | _Entry | Evaluator, plugins: Plugins) -> Evaluator:
+def resolve(wanted: str | Mapping[str, Any] | _Entry | Evaluator, plugins: Plugins) -> Evaluator:
+    """The evaluator that an entry of a configuration names.
+
+    Raises:
+        NotRegisteredError, UnavailableError, EvaluationError: as `prepare` says.
+    """
     if isinstance(wanted, Evaluator):
         return wanted
     name, params = _name_and_params(wanted)

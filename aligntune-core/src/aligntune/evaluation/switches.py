@@ -14,6 +14,8 @@ from aligntune.errors import Problem
 from aligntune.scoring.build import missing_packages
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aligntune.config import RunConfig
     from aligntune.config.sections import EvaluationConfig
     from aligntune.plugins import Plugins
@@ -62,6 +64,7 @@ def settle_evaluation(config: RunConfig, plugins: Plugins) -> tuple[dict[str, st
     why: dict[str, str] = {}
     problems: list[Problem] = []
     evaluation = config.evaluation
+    problems += _unsampled(evaluation)
     for field, entries in switched_on(evaluation).items():
         was_set = field in evaluation.model_fields_set
         reason, hint = _obstacle(entries[0].type, config, plugins)
@@ -75,6 +78,19 @@ def settle_evaluation(config: RunConfig, plugins: Plugins) -> tuple[dict[str, st
             evaluation.__dict__[field] = False
             why[f"evaluation.{field}"] = f"default, {reason}"
     return why, problems
+
+
+def _unsampled(evaluation: EvaluationConfig) -> Iterator[Problem]:
+    """What says how to sample where nothing is sampled."""
+    if evaluation.temperature > 0:
+        return
+    wanted = {"top_p": evaluation.top_p < 1, "top_k": evaluation.top_k > 0}
+    for field in (name for name, is_given in wanted.items() if is_given):
+        message = "`evaluation.temperature` is 0, which takes the likeliest token"
+        yield Problem(f"evaluation.{field}", message, hint="set a temperature, or leave it out")
+    if evaluation.num_samples > 1:
+        message = "`evaluation.temperature` is 0, and every completion would be the same"
+        yield Problem("evaluation.num_samples", message, hint="set a temperature above 0")
 
 
 def _obstacle(name: str, config: RunConfig, plugins: Plugins) -> tuple[str, str]:

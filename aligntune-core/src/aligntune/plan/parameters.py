@@ -137,6 +137,8 @@ class ParameterTable:
 
     Paths have no list index: `datasets.name` stands for every data set. `here` holds what must hold
     on this machine: it is checked where the hardware is known, so not by `aligntune validate`.
+    `measures` names what the trainer measures by itself (patterns), each with whether more of it is
+    better; empty where it does not say.
     """
 
     uses: Mapping[str, Use]
@@ -144,6 +146,7 @@ class ParameterTable:
     checks: tuple[Check, ...] = ()
     lines: Callable[[RunConfig], list[str]] = field(default=lambda config: [])
     here: tuple[HardwareCheck, ...] = ()
+    measures: Mapping[str, bool | None] = field(default_factory=dict)
 
     def use(self, path: str) -> Use:
         generic = ".".join(part for part in path.split(".") if not part.isdigit())
@@ -166,6 +169,7 @@ def _evaluation_uses() -> dict[str, Use]:
     more = ("evaluation.custom_metrics", "evaluation.dpo_eval_enabled")
     measured = Measured(switches[0], (True,), (*switches, *more))
     completed = Measured(quality[0], (True,), (*quality, *more))
+    evaluated = Measured(quality[0], (True,), (*quality, more[0]))  # not by DPO's own
     bertscore = When("evaluation.compute_bertscore", (True,))
     similarity = When("evaluation.compute_semantic_similarity", (True,))
     dpo = Refused("it belongs to DPO")
@@ -177,10 +181,13 @@ def _evaluation_uses() -> dict[str, Use]:
         "evaluation.max_new_tokens": Ours(f"{ours}: completions", when=completed),
         "evaluation.temperature": Ours(f"{ours}: completions", when=completed),
         "evaluation.top_p": Ours(f"{ours}: completions", when=completed),
+        "evaluation.top_k": Ours(f"{ours}: completions", when=completed),
+        "evaluation.num_samples": Ours(f"{ours}: completions", when=evaluated),
+        "evaluation.stop": Ours(f"{ours}: completions", when=evaluated),
         **{path: Ours(f"{ours}: turns a metric on") for path in (*switches, more[0])},
         "evaluation.max_samples_for_quality_metrics": Ours(
             f"{ours}: on how many rows",
-            when=Measured(quality[0], (True,), (*quality, more[0])),
+            when=evaluated,
         ),
         "evaluation.bertscore_model": Ours(f"{ours}: the model of BERTScore", when=bertscore),
         "evaluation.semantic_similarity_model": Ours(f"{ours}: its model", when=similarity),

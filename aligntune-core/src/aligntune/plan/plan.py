@@ -16,6 +16,7 @@ from aligntune.config.problems import place
 from aligntune.config.section import extra_of
 from aligntune.enums import PrecisionType
 from aligntune.errors import ConfigError, DataError, NotRegisteredError, Problem
+from aligntune.evaluation.best import settle_best
 from aligntune.evaluation.switches import settle_evaluation
 from aligntune.facts import AlgorithmFacts, BackendFacts
 from aligntune.hardware import Hardware
@@ -168,6 +169,9 @@ def make_plan(
     switches, refused = settle_evaluation(config, plugins)
     problems += refused
     bent |= derived | switches | _bend(config, facts, table, hardware) | cap_steps(config)
+    better, refused = settle_best(config, plugins, table.measures)
+    problems += refused
+    bent |= better
     values, wrong = _values(config, table, bent)
     problems += wrong
     for check in table.checks:

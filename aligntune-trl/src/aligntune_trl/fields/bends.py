@@ -96,20 +96,8 @@ def _no_ratio(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] |
     return None
 
 
-# How the names of metrics end of which less is better.
-_LESS_IS_BETTER = ("loss", "perplexity", "bits_per_byte")
-
-
-def _better(config: RunConfig, hardware: Hardware | None) -> tuple[Any, str] | None:
-    metric = config.train.metric_for_best_model
-    if metric is None or metric.endswith(_LESS_IS_BETTER):
-        return None
-    return True, f"{metric} is neither a loss nor a perplexity"
-
-
 BENDS = (
     ("train.warmup_ratio", _no_ratio),
-    ("train.greater_is_better", _better),
     ("model.precision", _precision),
     ("train.bf16", _follows(PrecisionType.BF16)),
     ("train.fp16", _follows(PrecisionType.FP16)),

@@ -57,6 +57,12 @@ class KTOTrainer(PairTrainer, RLTrainerBase):
             self.judgements = len(found)
         return found
 
+    def measured(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Completions that were judged good; the others say what a policy should not give."""
+        if "chosen" in rows[0]:
+            return super().measured(rows)
+        return [row for row in rows if row["label"]]
+
     def make_trainer(
         self, policy: Policy, arguments: dict[str, Any], callbacks: list[Any]
     ) -> Trainer:

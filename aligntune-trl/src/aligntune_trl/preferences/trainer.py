@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from aligntune.evaluation.best import best_metric
 from aligntune.evaluation.state import undisturbed
 from aligntune.scoring.conversation import completion_text
 from aligntune_trl.bars import library_bars
@@ -66,6 +67,10 @@ class PairTrainer(TRLTrainer):
                 self.config.evaluation, self.shown, self.data.rows, self._fitting
             )
 
+    def measured(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The chosen answer of a pair is the one that a policy should give."""
+        return [{**row, "completion": row["chosen"]} for row in rows]
+
     def rows_seen(self, rows: Dataset) -> list[Seen]:
         found = super().rows_seen(rows)
         limit = self.prompt_limit
@@ -97,11 +102,13 @@ class PairTrainer(TRLTrainer):
         return with_short_prompts(rows, self.tokenizer, limit, {}, set_by=named)
 
     def measure(self, when: str) -> list[Metric]:
-        """Run the evaluators; before and after training, the preference evaluation too."""
+        """Run the evaluators; before and after training, the preference evaluation too.
+
+        During training it runs where checkpoints are compared by it.
+        """
         found = super().measure(when)
-        if when == "during":
-            return found
-        if self.preferences is not None:
+        chooses = (best_metric(self.config) or "").startswith("dpo_")
+        if self.preferences is not None and (when != "during" or chooses):
             metrics, samples = self._measure_preferences()
             self.write_metrics(when, metrics)
             self._write_samples(samples, evaluation=True)
@@ -124,7 +131,8 @@ class PairTrainer(TRLTrainer):
         wanted = self.config.evaluation
 
         def say(prompts: Sequence[Any]) -> list[str]:
-            return self._say(prompts, wanted.max_new_tokens, wanted.temperature, wanted.top_p)
+            length, temperature = wanted.max_new_tokens, wanted.temperature
+            return self._say(prompts, length, temperature, wanted.top_p, wanted.top_k)
 
         with undisturbed(trainer.model), library_bars(shown=False):
             return self.preferences.run(trainer, say, self.scorer)

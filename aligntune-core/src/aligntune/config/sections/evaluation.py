@@ -38,6 +38,12 @@ class EvaluationConfig(Section):
     """Sampling temperature; 0 takes the likeliest token."""
     top_p: float = setting(1.0, gt=0, le=1)
     """Nucleus sampling."""
+    top_k: int = setting(0, ge=0)
+    """Sample among so many of the likeliest tokens; 0 for all."""
+    num_samples: int = setting(1, ge=1)
+    """Completions of each prompt; more than one asks for a temperature."""
+    stop: list[str] = Field(default_factory=list)
+    """Texts that end a completion, which does not contain them."""
 
     compute_perplexity: bool = setting(True, rl=False)
     """Perplexity. Unset, where there is evaluation data and the evaluator is installed."""
