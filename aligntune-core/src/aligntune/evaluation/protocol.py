@@ -158,6 +158,13 @@ class Evaluator(ABC):
         """
         return {}
 
+    def check(self, context: EvaluationContext) -> None:  # noqa: B027 (most refuse nothing)
+        """Refuse what cannot work with this model; called for all evaluators before any measures.
+
+        Raises:
+            EvaluationError: names what does not fit, such as another vocabulary.
+        """
+
     @abstractmethod
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         """Measure the model; any exception is wrapped once, by whoever runs the evaluators."""

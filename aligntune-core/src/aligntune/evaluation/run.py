@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aligntune.errors import AlignTuneError, EvaluationError, UnavailableError, did_you_mean
 from aligntune.evaluation.protocol import EvaluationContext, EvaluationSettings, Evaluator
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from aligntune.plugins import Plugins
 
 __all__ = ["Evaluation", "Evaluators", "Prepared", "evaluate", "prepare", "resolve"]
+
+T = TypeVar("T")
 
 
 class _Entry(Protocol):
@@ -105,7 +107,9 @@ class Prepared:
         metrics: list[Metric] = []
         with undisturbed(model):
             for evaluator in self.evaluators:
-                metrics.extend(_measure(evaluator, context))
+                _guarded(evaluator, evaluator.check, context)
+            for evaluator in self.evaluators:
+                metrics.extend(_guarded(evaluator, evaluator.evaluate, context))
         _refuse_twice("metric", [metric.name for metric in metrics])
         return Evaluation(tuple(metrics), context.samples, time.perf_counter() - begin)
 
@@ -200,9 +204,11 @@ def _name_and_params(wanted: str | Mapping[str, Any] | _Entry) -> tuple[str, dic
     return wanted["type"], dict(wanted.get("params") or {})
 
 
-def _measure(evaluator: Evaluator, context: EvaluationContext) -> list[Metric]:
+def _guarded(
+    evaluator: Evaluator, method: Callable[[EvaluationContext], T], context: EvaluationContext
+) -> T:
     try:
-        return evaluator.evaluate(context)
+        return method(context)
     except AlignTuneError:
         raise
     except Exception as error:  # the boundary that names the evaluator
