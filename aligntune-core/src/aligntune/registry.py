@@ -81,7 +81,21 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
     "evaluator": {"aligntune-eval": ("perplexity", "accuracy", "exact_match", "reward", "ter")},
-    "task": {"aligntune-eval": ("gsm8k", "humaneval")},
+    "task": {
+        "aligntune-eval": (
+            "gsm8k",
+            "math500",
+            "humaneval",
+            "mbpp",
+            "arc_easy",
+            "arc_challenge",
+            "mmlu",
+            "wikitext",
+            "cnn_dailymail",
+            "wmt16_en_de",
+            "hh_rlhf",
+        )
+    },  # fmt: skip
 }
 
 
@@ -255,7 +269,7 @@ def _claim(entry: Entry[Any]) -> tuple[Owner, str, str]:
 
 
 class Registries:
-    """The five registries side by side."""
+    """The registries side by side, one for each kind of thing."""
 
     def __init__(self) -> None:
         self.backends: Registry[BackendFacts] = Registry("backend")

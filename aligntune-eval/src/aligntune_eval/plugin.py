@@ -9,10 +9,10 @@ from aligntune.hookspecs import hookimpl
 if TYPE_CHECKING:
     import typer
 
-    from aligntune.facts import EvaluatorFacts
+    from aligntune.facts import EvaluatorFacts, TaskFacts
     from aligntune.plugins import Register
 
-__all__ = ["aligntune_cli_commands", "aligntune_register_evaluators"]
+__all__ = ["aligntune_cli_commands", "aligntune_register_evaluators", "aligntune_register_tasks"]
 
 _TEXT: dict[str, Any] = {
     "needs": ("prompt",),
@@ -112,6 +112,15 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         needs=("prompt",),
         generates=True,
     )
+
+
+@hookimpl
+def aligntune_register_tasks(register: Register[TaskFacts]) -> None:
+    """Register the tasks."""
+    from aligntune_eval.task_facts import TASKS
+
+    for name, (target, facts) in TASKS.items():
+        register(name, target, **facts)
 
 
 @hookimpl

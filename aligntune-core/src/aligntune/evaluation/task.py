@@ -63,7 +63,8 @@ class EvalTask:
             reference, answer, solution, ground_truth, response, target.
         choices: template of the list of answers to choose from. Unset, the column `choices`.
         columns: templates of further columns, by name, such as `{"text": "{{ page }}"}`.
-        system_prompt: stands before everything else: the system message of a chat, or else text.
+        system_prompt: template of what stands before everything else: the system message of a
+            chat, or else text.
         chat: put prompts, which are text, into the chat template of the model as a user's message.
         chat_template_kwargs: further arguments of the chat template, such as
             `{"enable_thinking": False}`.

@@ -223,7 +223,7 @@ _CHECKS: dict[str, Check] = {
     "prompt": _template,
     "reference": _template,
     "choices": _template,
-    "system_prompt": _optional(_filled),
+    "system_prompt": lambda value: _optional(_filled)(value) or _template(value),
     "chat": _bool,
     "chat_template_kwargs": _json,
     "num_fewshot": _whole(0),

@@ -163,11 +163,11 @@ def _asked(task: EvalTask, read: list[Row], rows: list[Row], prompter: Prompter)
     if missing is not None:
         raise EvaluationError(f"row {missing} has no prompt, and the first one has")
     if not task.num_fewshot:
-        return [prompter.ask(row, ()) for row in rows]
+        return [prompter.ask(row, index, ()) for index, row in enumerate(rows)]
     pool = read if task.fewshot_split is None else rows_of(task, task.fewshot_split)
     asked = [prompter.columns(row, i) for i, row in enumerate(processed(task, pool))]
     examples = Examples(task, asked, prompter)
-    return [prompter.ask(row, examples.of(row, index)) for index, row in enumerate(rows)]
+    return [prompter.ask(row, index, examples.of(row, index)) for index, row in enumerate(rows)]
 
 
 def _settings(task: EvalTask, batch_size: int) -> EvaluationSettings:

@@ -36,6 +36,7 @@ class Prompter:
     task: EvalTask
     templates: Mapping[str, Template]
     answer: Template | None
+    system: Template | None
 
     @classmethod
     def of(cls, task: EvalTask) -> Prompter:
@@ -43,9 +44,12 @@ class Prompter:
         own = {"prompt": task.prompt, "reference": task.reference, "choices": task.choices}
         given = {**task.columns, **{name: text for name, text in own.items() if text is not None}}
         templates = {name: Template(text, f"{name!r}") for name, text in given.items()}
-        answer = task.fewshot_answer
+        answer, system = task.fewshot_answer, task.system_prompt
         return cls(
-            task, templates, None if answer is None else Template(answer, "'fewshot_answer'")
+            task,
+            templates,
+            None if answer is None else Template(answer, "'fewshot_answer'"),
+            None if system is None else Template(system, "'system_prompt'"),
         )
 
     def columns(self, row: Row, index: int) -> Row:
@@ -90,30 +94,35 @@ class Prompter:
             "`fewshot_answer`"
         )
 
-    def ask(self, row: Row, examples: Sequence[tuple[Any, str]]) -> Row:
+    def ask(self, row: Row, index: int, examples: Sequence[tuple[Any, str]]) -> Row:
         """The row with all that stands before its question, and as chat messages if it is a chat.
 
         Args:
             row: with its columns.
+            index: its number, for messages.
             examples: questions with their answers.
+
+        Raises:
+            EvaluationError: if both the task and the row bring a system message.
         """
         question = row["prompt"]
+        system = None if self.system is None else str(self.system.render(row, index))
         if self.task.chat or is_conversation(question):
-            return self._chat(row, examples)
-        parts = [] if self.task.system_prompt is None else [self.task.system_prompt]
+            return self._chat(row, system, examples)
+        parts = [] if system is None else [system]
         parts += [f"{asked}{self.task.target_delimiter}{answer}" for asked, answer in examples]
         return {**row, "prompt": self.task.fewshot_delimiter.join([*parts, question])}
 
-    def _chat(self, row: Row, examples: Sequence[tuple[Any, str]]) -> Row:
+    def _chat(self, row: Row, system: str | None, examples: Sequence[tuple[Any, str]]) -> Row:
         messages = _turns(row["prompt"])
         own = [message for message in messages if message.get("role") == "system"]
-        if self.task.system_prompt is not None and not own:
-            own = [{"role": "system", "content": self.task.system_prompt}]
-        elif self.task.system_prompt is not None:
+        if system is not None and own:
             raise EvaluationError(
                 "the task sets `system_prompt`, and the prompts have a system message of their own;"
                 " leave one of them out"
             )
+        if system is not None:
+            own = [{"role": "system", "content": system}]
         shown = [
             message
             for asked, answer in examples
