@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, prepare
-from aligntune_eval.generation import completions
+from aligntune_eval.generation import completions, samples_of
 
 MakeContext = Callable[..., EvaluationContext]
 
@@ -67,7 +67,8 @@ def test_an_answer_that_has_begun_is_continued(make_context: MakeContext) -> Non
 
 def test_two_evaluators_generate_once(make_context: MakeContext) -> None:
     context = make_context([{"prompt": "a"}], max_new_tokens=2)
-    assert completions(context) is completions(context)
+    assert samples_of(context) is samples_of(context)
+    assert completions(context) == [samples_of(context)[0][0]]
 
 
 def test_the_models_own_sampling_defaults_do_not_count(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aligntune.evaluation import EvaluationSettings
 
-__all__ = ["Prompt", "Target", "prompt_of", "target_of"]
+__all__ = ["Prompt", "Target", "continuation_of", "prompt_of", "prompts_of", "target_of"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,48 @@ def prompt_of(row: Mapping[str, Any], tokenizer: Any, settings: EvaluationSettin
     Raises:
         EvaluationError: if it is neither text nor messages, or there is no chat template for it.
     """
-    prompt = row[settings.prompt_column]
-    text = _rendered(prompt, tokenizer, settings, settings.prompt_column)
-    ids = _ids(text, tokenizer, special=isinstance(prompt, str))
-    return Prompt(text, ids or [_prefix(tokenizer)])
+    return prompts_of([row], tokenizer, settings)[0]
+
+
+def prompts_of(
+    rows: Sequence[Mapping[str, Any]], tokenizer: Any, settings: EvaluationSettings
+) -> list[Prompt]:
+    """The prompts of rows; all texts of a kind go through the tokenizer in one call.
+
+    Raises:
+        EvaluationError: as `prompt_of`.
+    """
+    name = settings.prompt_column
+    texts = [_rendered(row[name], tokenizer, settings, name) for row in rows]
+    ids: dict[int, list[int]] = {}
+    for special in (True, False):
+        places = [i for i, row in enumerate(rows) if isinstance(row[name], str) is special]
+        if places:
+            made = tokenizer([texts[i] for i in places], add_special_tokens=special)["input_ids"]
+            ids.update(zip(places, made, strict=True))
+    return [Prompt(text, ids[i] or [_prefix(tokenizer)]) for i, text in enumerate(texts)]
+
+
+def continuation_of(before: str, after: str, tokenizer: Any, *, special: bool = True) -> Target:
+    """The text `after`, to be scored given the text `before`, split as lm-eval splits them.
+
+    White space that ends `before` belongs to the continuation, since tokens begin with it; both are
+    tokenized together, and what is longer than the tokens of `before` alone is the continuation.
+
+    Args:
+        before: the context as the model reads it.
+        after: what follows it.
+        tokenizer: of the model.
+        special: whether the tokenizer adds its special tokens, as to plain text.
+    """
+    kept = before.rstrip()
+    size = len(after.encode())
+    after = before[len(kept) :] + after
+    if not kept:
+        return Target([_prefix(tokenizer), *_ids(after, tokenizer, special=False)], 1, size)
+    first = len(_ids(kept, tokenizer, special=special))
+    ids = _ids(kept + after, tokenizer, special=special)
+    return Target(ids, first, size) if first else Target([_prefix(tokenizer), *ids], 1, size)
 
 
 def target_of(row: Mapping[str, Any], tokenizer: Any, settings: EvaluationSettings) -> Target:
