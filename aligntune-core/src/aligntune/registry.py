@@ -95,7 +95,7 @@ PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "wmt16_en_de",
             "hh_rlhf",
         )
-    },  # fmt: skip
+    },
 }
 
 

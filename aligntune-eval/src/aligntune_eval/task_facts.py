@@ -64,7 +64,7 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "mmlu": (
         f"{_WHERE}.choice:MMLU",
         {
-            "summary": "Questions of 57 subjects (Hendrycks et al. 2021), 5 examples, by likelihood",
+            "summary": "Questions of 57 subjects (Hendrycks et al. 2021), 5-shot, by likelihood",
             "category": "question_answering",
         },
     ),
@@ -96,7 +96,7 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "hh_rlhf": (
         f"{_WHERE}.preference:HH_RLHF",
         {
-            "summary": "Dialogues (Bai et al. 2022), share of pairs whose chosen answer is likelier",
+            "summary": "Dialogues (Bai et al. 2022), share where the chosen answer is likelier",
             "category": "preference",
         },
     ),

@@ -24,7 +24,7 @@ def split_pair(row: dict[str, Any]) -> dict[str, Any]:
 HH_RLHF = EvalTask(
     name="hh_rlhf",
     category=TaskCategory.PREFERENCE,
-    description="Dialogues (Bai et al. 2022), share of pairs whose chosen answer is likelier",
+    description="Dialogues (Bai et al. 2022), share where the chosen answer is likelier",
     dataset="Anthropic/hh-rlhf",
     split="test",
     processing_fn=split_pair,
