@@ -3,6 +3,11 @@
 The shape is lm-eval 0.4.13's (`SampleResult` in its result_schema.py, as `evaluation_tracker.py`
 writes it): what stands in `resps` and `filtered_resps` is text, also where it is a number. What the
 shape has no place for stands under `aligntune`, so that nothing is lost on the way back.
+
+What a model was asked about a row is read off the sample: `completion` and `completions` for what
+it wrote; `requests`, a list of `{"context", "continuation", "logprob", "greedy"}`, for
+continuations whose likelihood was computed, such as the choices of a question; `nll` for a text or
+completion that was scored.
 """
 
 from __future__ import annotations
@@ -12,11 +17,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aligntune.evaluation import EvaluationSettings
 
-__all__ = ["generation_arguments", "hash_of", "line_of", "sample_of"]
+__all__ = ["generation_arguments", "hash_of", "line_of", "output_type", "sample_of"]
 
 _KEYS = frozenset(
     (
@@ -53,7 +58,7 @@ def line_of(
     measured = {name: value for name, value in {**scores, **notes}.items() if name not in _KEYS}
     prompt = _text(sample.get("prompt", row.get(settings.prompt_column, "")))
     target = _text(sample.get("reference", ""))
-    arguments, responses, filtered = _requests(sample, prompt, settings)
+    arguments, responses, filtered = _requests(sample, row, prompt, settings)
     return {
         "doc_id": sample["row"],
         "doc": dict(row),
@@ -89,11 +94,11 @@ def sample_of(line: Mapping[str, Any]) -> dict[str, Any]:
 def _rest(sample: Mapping[str, Any], prompt: str, target: str) -> dict[str, Any]:
     """What the line does not hold already; `elsewhere` names the parts of the sample it does."""
     held = {"prompt": prompt, "reference": target}
-    elsewhere = [
-        key
-        for key in sample
-        if key in ("completion", "completions") or (key in held and sample[key] == held[key])
-    ]
+    if "requests" in sample:
+        del held["prompt"]
+    elsewhere = [key for key in held if key in sample and sample[key] == held[key]]
+    if "requests" not in sample:
+        elsewhere += [key for key in ("completion", "completions") if key in sample]
     kept = {key: value for key, value in sample.items() if key != "row" and key not in elsewhere}
     return {"elsewhere": elsewhere, **kept}
 
@@ -110,23 +115,50 @@ def generation_arguments(settings: EvaluationSettings) -> dict[str, Any]:
     }
 
 
+def output_type(
+    samples: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    settings: EvaluationSettings,
+) -> str:
+    """What the model was asked for, by lm-eval's name for it."""
+    if any("requests" in sample for sample in samples):
+        return "multiple_choice"
+    if any("completion" in sample or "completions" in sample for sample in samples):
+        return "generate_until"
+    paired = all(row.get(settings.prompt_column) and row.get("completion") for row in rows)
+    return "loglikelihood" if paired else "loglikelihood_rolling"
+
+
 def hash_of(text: str) -> str:
     """SHA-256 of a text, as lm-eval takes it."""
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _requests(
-    sample: Mapping[str, Any], prompt: str, settings: EvaluationSettings
+    sample: Mapping[str, Any], row: Mapping[str, Any], prompt: str, settings: EvaluationSettings
 ) -> tuple[list[dict[str, Any]], list[Any], list[Any]]:
     """Arguments, responses and filtered responses of what the model was asked about one row."""
+    if "requests" in sample:
+        asked = sample["requests"]
+        arguments = [{"arg_0": each["context"], "arg_1": each["continuation"]} for each in asked]
+        answers = [[str(each["logprob"]), str(each["greedy"])] for each in asked]
+        return arguments, [[answer] for answer in answers], answers
     if "completion" in sample or "completions" in sample:
         answers = list(sample.get("completions") or [sample["completion"]])
         arguments = [{"arg_0": prompt, "arg_1": generation_arguments(settings)}]
         return arguments, [answers], [answers if len(answers) > 1 else answers[0]]
-    if "nll" in sample:
-        value = str(-float(sample["nll"]))
-        return [{"arg_0": prompt}], [[value]], [value]
-    return [{"arg_0": prompt}], [], []
+    arguments = [{"arg_0": _scored(row, prompt)}]
+    if row.get(settings.prompt_column) is not None and row.get("completion") is not None:
+        arguments = [{"arg_0": prompt, "arg_1": _text(row["completion"])}]
+    if "nll" not in sample:
+        return arguments, [], []
+    value = str(-float(sample["nll"]))
+    return arguments, [[value]], [value]
+
+
+def _scored(row: Mapping[str, Any], prompt: str) -> str:
+    """The text of a row that was scored as a whole."""
+    return prompt or next((_text(row[k]) for k in ("text", "messages") if row.get(k)), "")
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from aligntune.errors import EvaluationError, UnavailableError, did_you_mean
+from aligntune_eval.devices import device_of
 
 __all__ = [
     "LoadedModel",
     "Precision",
     "check_model",
-    "default_device",
+    "folder_of_run",
     "load_model",
+    "load_tokenizer",
     "precision_of",
     "what_it_is",
 ]
@@ -50,24 +53,44 @@ def load_model(
 
     Args:
         source: a folder with `config.json` (a model) or `adapter_config.json` (an adapter, whose
-            base model is loaded first), or the name of a model on the hub.
+            base model is loaded first), the directory of a training run, or the name of a model on
+            the hub.
         precision: number format of the weights; `auto` is the one they were saved in.
         device: a torch device; unset, the first GPU if there is one, else the CPU.
         trust_remote_code: run Python code that comes with the model.
 
     Raises:
-        EvaluationError: if there is no such folder, it holds no model, or it cannot be loaded.
+        EvaluationError: if there is no such folder or device, it holds no model, or it cannot be
+            loaded.
         UnavailableError: if it is an adapter and peft is not installed.
     """
-    source = str(source)
-    base = check_model(source)
+    place = folder_of_run(str(source))
+    base = check_model(place)
+    device = device_of(device)
+    tokenizer = load_tokenizer(place, base, trust_remote_code=trust_remote_code)
     options = {"trust_remote_code": trust_remote_code}
-    model = _from_pretrained(base or source, precision, options)
+    model = _from_pretrained(base or place, precision, options)
     if base is not None:
-        model = _with_adapter(model, source)
-    model.eval().to(device or default_device())
-    own = base is None or _has_tokenizer(source)
-    return LoadedModel(model, _tokenizer(source if own else base or source, options), source, base)
+        model = _with_adapter(model, place)
+    model.eval().to(device)
+    return LoadedModel(model, tokenizer, str(source), base)
+
+
+def folder_of_run(source: str) -> str:
+    """The folder of the trained model, where `source` is the directory of a training run.
+
+    Raises:
+        EvaluationError: if the run has saved no model; names its checkpoints.
+    """
+    folder = Path(source).expanduser()
+    if not (folder / "run.json").is_file() or (folder / "config.json").is_file():
+        return source
+    model = folder / "model"
+    if any((model / name).is_file() for name in ("config.json", "adapter_config.json")):
+        return str(model)
+    checkpoints = sorted(str(path) for path in (folder / "checkpoints").glob("checkpoint-*"))
+    hint = f"; its checkpoints can be evaluated: {', '.join(checkpoints)}" if checkpoints else ""
+    raise EvaluationError(f"the run {source} has saved no model in {model}{hint}")
 
 
 def check_model(source: str) -> str | None:
@@ -75,6 +98,7 @@ def check_model(source: str) -> str | None:
 
     Raises:
         EvaluationError: if there is no such folder, or it holds no model.
+        UnavailableError: if it is an adapter and peft is not installed.
     """
     adapter = _adapter_config(source)
     if adapter is None:
@@ -84,6 +108,10 @@ def check_model(source: str) -> str | None:
         raise EvaluationError(
             f"{source} is a checkpoint of PiSSA, whose adapter is for a changed base model; make "
             f"one model of them: aligntune merge {source} --output FOLDER"
+        )
+    if importlib.util.find_spec("peft") is None:
+        raise UnavailableError(
+            f"{source} is an adapter, and peft is not installed: pip install peft"
         )
     base = adapter.get("base_model_name_or_path")
     if not isinstance(base, str):
@@ -156,12 +184,8 @@ def what_it_is(source: str) -> str:
 
 
 def _with_adapter(model: Any, source: str) -> Any:
-    try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise UnavailableError(
-            f"{source} is an adapter, and peft is not installed: pip install peft"
-        ) from error
+    from peft import PeftModel
+
     try:
         return PeftModel.from_pretrained(model, source)
     except (OSError, ValueError, RuntimeError) as error:
@@ -174,20 +198,20 @@ def _has_tokenizer(source: str) -> bool:
     return any(any(folder.glob(pattern)) for pattern in ("tokenizer*", "vocab.*", "*.model"))
 
 
-def _tokenizer(source: str, options: dict[str, Any]) -> Any:
+def load_tokenizer(source: str, base: str | None = None, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a model; of an adapter that has none, that of its base.
+
+    Raises:
+        EvaluationError: if there is none, or it cannot be loaded.
+    """
+    if base is not None and not _has_tokenizer(source):
+        source = base
     # Without this, transformers makes an empty tokenizer of the model's own kind.
     if Path(source).expanduser().is_dir() and not _has_tokenizer(source):
         raise EvaluationError(f"{source} holds no tokenizer; save it beside the model")
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(source, **options)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         raise EvaluationError(f"the tokenizer of {source} cannot be loaded: {error}") from error
-
-
-def default_device() -> str:
-    """The device that models go to unless another is given: the first GPU if any, else the CPU."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

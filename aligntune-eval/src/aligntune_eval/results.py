@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.redact import redact
 from aligntune.run.files import replace_text, to_json
-from aligntune_eval.lines import generation_arguments, hash_of, line_of
+from aligntune_eval.lines import generation_arguments, hash_of, line_of, output_type
 
 if TYPE_CHECKING:
     from aligntune.evaluation import EvalTask, Evaluation, EvaluationSettings
@@ -166,10 +166,10 @@ def _measured(outcome: TaskOutcome) -> dict[str, Any]:
 def _config(outcome: TaskOutcome) -> dict[str, Any]:
     """The task by the names of lm-eval's `TaskConfig`."""
     task, settings = outcome.task, outcome.settings
-    samples = outcome.evaluation.samples
-    generates = any("completion" in s or "completions" in s for s in samples)
-    kind = "generate_until" if generates else "loglikelihood_rolling"
-    asked = {"generation_kwargs": generation_arguments(settings)} if generates else {}
+    kind = output_type(outcome.evaluation.samples, outcome.rows, settings)
+    asked = {}
+    if kind == "generate_until":
+        asked["generation_kwargs"] = generation_arguments(settings)
     return {
         "task": task.name,
         "dataset_path": task.dataset if isinstance(task.dataset, str) else None,

@@ -253,8 +253,6 @@ class _Work:
 
 def _of_task(task: Runnable) -> dict[str, str]:
     """What the numbers rest on but the model; each setting by itself, so that messages name it."""
-    settings = asdict(task.settings)
-    if settings["temperature"] == 0:
-        del settings["batch_size"]  # changes no greedy completion and no likelihood
-    named = {name: repr(value) for name, value in settings.items()}
+    named = {name: repr(value) for name, value in asdict(task.settings).items()}
+    del named["batch_size"]  # no result depends on it
     return {"task": f"{task.fingerprint} of {len(task.rows)} rows", **named}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from aligntune.errors import EvaluationError
 from aligntune.redact import redact
-from aligntune_eval.load import LoadedModel, check_model, what_it_is
+from aligntune_eval.load import LoadedModel, check_model, folder_of_run, what_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,25 +63,12 @@ def _source(model: str | Path | LoadedModel) -> ModelSource:
     if isinstance(model, LoadedModel):
         return ModelSource(redact(model.source), model.source, model.base, loaded=model)
     given = str(model)
-    place = _folder_of_run(given)
+    place = folder_of_run(given)
     base = check_model(place)
     parts = _parts(place)
     if base is not None:
         parts |= {f"base model: {name}": value for name, value in _parts(base).items()}
     return ModelSource(redact(given), place, base, parts)
-
-
-def _folder_of_run(given: str) -> str:
-    """The folder of the trained model, where a run directory is given."""
-    folder = Path(given).expanduser()
-    if not (folder / "run.json").is_file() or (folder / "config.json").is_file():
-        return given
-    model = folder / "model"
-    if any((model / name).is_file() for name in ("config.json", "adapter_config.json")):
-        return str(model)
-    checkpoints = sorted(str(path) for path in (folder / "checkpoints").glob("checkpoint-*"))
-    hint = f"; its checkpoints can be evaluated: {', '.join(checkpoints)}" if checkpoints else ""
-    raise EvaluationError(f"the run {given} has saved no model in {model}{hint}")
 
 
 def _parts(place: str) -> dict[str, str]:
