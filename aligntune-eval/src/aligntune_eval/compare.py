@@ -1,98 +1,33 @@
-"""Compares two evaluations by paired difference."""
+"""Compares two evaluations by paired difference: the same rows, asked of two models.
+
+What makes a row hard is hard for both models, so the difference is known far better than either
+number: its interval comes from resampling rows, both models on the same ones. A difference whose
+interval does not hold 0 is more than the choice of rows explains.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aligntune.errors import EvaluationError
+from aligntune.evaluation import Evaluation
+from aligntune_eval.comparison import Change, Comparison, Difference
+from aligntune_eval.differences import difference_of
+from aligntune_eval.pairing import definitions, notes_on, pair_rows
+from aligntune_eval.reading import Result, read_results, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from aligntune.evaluation import Evaluation
-    from aligntune_eval.reading import Result, Row
+    from aligntune.evaluation import Metric
+    from aligntune_eval.reading import Row
 
-__all__ = ["Change", "Comparison", "Difference", "compare", "compare_runs"]
+__all__ = ["Change", "Comparison", "Difference", "compare", "compare_results", "compare_runs"]
 
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric, second minus first, over the rows that both have.
-
-    `first`, `second`: the metric over these rows alone. `stderr`: of the difference. `low`, `high`:
-    ends of its 95 % interval. `n`: pairs. `better`, `worse`, `equal`: rows by which of the two is
-    better, as `higher_is_better` says; where that is None, `better` counts the higher ones. `p`:
-    McNemar's exact two-sided p-value, of 0/1 values alone. `method`: where the interval is from, or
-    why there is none.
-    """
-
-    metric: str
-    first: float
-    second: float
-    value: float
-    n: int
-    stderr: float | None = None
-    low: float | None = None
-    high: float | None = None
-    better: int = 0
-    worse: int = 0
-    equal: int = 0
-    p: float | None = None
-    method: str = ""
-    higher_is_better: bool | None = None
-    unit: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The difference as JSON values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One row whose value the two models do not share; `value` is second minus first."""
-
-    first: Row
-    second: Row
-    before: float
-    after: float
-
-    @property
-    def value(self) -> float:
-        return self.after - self.before
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two models, or two runs of one, on one task.
-
-    `pairs`: rows that both have, the first's and the second's. `only_first`, `only_second`: how
-    many rows have no partner. `notes`: what differs besides the model, in sentences.
-    """
-
-    task: str
-    first: str
-    second: str
-    differences: tuple[Difference, ...]
-    pairs: tuple[tuple[Row, Row], ...]
-    only_first: int = 0
-    only_second: int = 0
-    notes: tuple[str, ...] = ()
-
-    def difference(self, metric: str) -> Difference:
-        """The difference of one metric.
-
-        Raises:
-            EvaluationError: if the two do not share it; names those they do.
-        """
-        raise NotImplementedError
-
-    def changed(self, metric: str) -> list[Change]:
-        """The rows whose value changed, largest change first; of equal ones, worse rows first."""
-        raise NotImplementedError
-
-    def as_dict(self, rows: int = 10) -> dict[str, Any]:
-        """The comparison as JSON values, with the first `rows` changed rows of each metric."""
-        raise NotImplementedError
+_Side = dict[str, dict[str, Result]]
+"""The results of one path, by model and task."""
 
 
 def compare(
@@ -100,7 +35,7 @@ def compare(
 ) -> Comparison:
     """The paired difference of each metric that both have, second minus first.
 
-    Rows are paired by what was asked, never by position alone; see `Row.key`.
+    Rows are paired by what was asked, never by position alone; see `aligntune_eval.reading.Row`.
 
     Args:
         first: the baseline: a `Result` (of `read_results` or `result_of`), or an `Evaluation`.
@@ -108,18 +43,142 @@ def compare(
         seed: of the bootstrap.
 
     Raises:
-        EvaluationError: if the tasks differ, no row is in both, or rows do not say what was asked.
+        EvaluationError: if the tasks differ, no row or no metric is in both, or rows do not say
+            what was asked.
     """
-    raise NotImplementedError
+    one, other = _named(first, "first"), _named(second, "second")
+    if one.task != other.task:
+        raise EvaluationError(
+            f"{one.model} was measured on {one.task!r} and {other.model} on {other.task!r}; only "
+            "evaluations on the same task can be compared"
+        )
+    shared = [m for m in one.metrics if any(m.name == n.name for n in other.metrics)]
+    if not shared:
+        sides = (", ".join(m.name for m in r.metrics) or "none" for r in (one, other))
+        raise EvaluationError(
+            f"{one.task}: no metric is in both: {one.model} has {next(sides)}, and {other.model} "
+            f"has {next(sides)}"
+        )
+    pairs = pair_rows(one, other)
+    notes = notes_on(one, other, pairs)
+    differences = []
+    for metric in shared:
+        twin = other.metric(metric.name)
+        notes += [*definitions(metric, twin), *_tokenizers(metric, pairs)]
+        differences.append(difference_of(metric, twin, (one, other), pairs, seed))
+    return Comparison(
+        one.task,
+        one.model,
+        other.model,
+        tuple(differences),
+        tuple(pairs),
+        len(one.rows) - len(pairs),
+        len(other.rows) - len(pairs),
+        tuple(notes),
+        (one, other),
+    )
 
 
 def compare_runs(paths: Sequence[str | Path], *, seed: int = 0) -> list[Comparison]:
-    """Compare the evaluations at two or more paths, task by task, each with the first.
+    """Compare the evaluations at one or more paths, task by task, each with the first.
 
-    One path with several models compares its models; several paths with one model each compare
-    those; several paths with the same models compare each model with itself.
+    One path with several models compares its models. Several paths with one model each compare
+    those models; several paths with the same models compare each model with itself.
 
     Raises:
-        EvaluationError: if there are not two things to compare; names what is there.
+        EvaluationError: if there are not two things to compare, or no task is in both; says what
+            is there.
     """
-    raise NotImplementedError
+    sides = [_by_model(read_results(path)) for path in paths]
+    if len(sides) == 1:
+        return compare_results(
+            [r for model in sides[0].values() for r in model.values()], seed=seed
+        )
+    found = []
+    for path, side in zip(paths[1:], sides[1:], strict=True):
+        for one, other in _partners(str(paths[0]), sides[0], str(path), side):
+            found += _compare_tasks(one, other, seed)
+    return found
+
+
+def compare_results(results: Sequence[Result], *, seed: int = 0) -> list[Comparison]:
+    """Compare the models among `results`, task by task, each with the first.
+
+    Raises:
+        EvaluationError: if there is one model alone, or no task is in both.
+    """
+    first, *others = _by_model(results).values()
+    if not others:
+        model = next(iter(first.values())).model
+        raise EvaluationError(
+            f"there is one model alone, {model}, and nothing to compare it with; name a second run"
+        )
+    return [c for other in others for c in _compare_tasks(first, other, seed)]
+
+
+def _named(given: Result | Evaluation, name: str) -> Result:
+    if isinstance(given, Evaluation):
+        return result_of(given, model=name, task="evaluation")
+    return given
+
+
+def _tokenizers(metric: Metric, pairs: list[tuple[Row, Row]]) -> list[str]:
+    """A perplexity is of tokens: those of two tokenizers are not the same thing."""
+    if metric.combine is None or metric.combine.bottom != "tokens":
+        return []
+    count = sum(a.values.get("tokens") != b.values.get("tokens") for a, b in pairs)
+    if not count:
+        return []
+    said = (
+        f"{metric.name}: the tokenizers differ (in {count} rows the number of tokens does), and "
+        "values per token of different tokenizers are not comparable; bits_per_byte is"
+    )
+    return [said]
+
+
+def _by_model(results: Sequence[Result]) -> _Side:
+    found: _Side = {}
+    for result in results:
+        found.setdefault(result.model, {})[result.task] = result
+    return found
+
+
+def _partners(
+    here: str, first: _Side, there: str, second: _Side
+) -> list[tuple[dict[str, Result], dict[str, Result]]]:
+    """Which model of the first path belongs to which of the second."""
+    shared = [model for model in first if model in second]
+    if len(first) == len(second) == 1 and not shared:
+        return [(next(iter(first.values())), next(iter(second.values())))]
+    if not shared:
+        raise EvaluationError(
+            f"{here} holds {', '.join(first)} and {there} holds {', '.join(second)}: which to "
+            "compare is open; name the folders of the models in them"
+        )
+    return [
+        (_called(first[model], f"{model} ({here})"), _called(second[model], f"{model} ({there})"))
+        for model in shared
+    ]
+
+
+def _called(side: dict[str, Result], name: str) -> dict[str, Result]:
+    return {task: replace(result, model=name) for task, result in side.items()}
+
+
+def _compare_tasks(
+    first: dict[str, Result], second: dict[str, Result], seed: int
+) -> list[Comparison]:
+    """One comparison for each task that both have; the others are said in its notes."""
+    shared = [task for task in first if task in second]
+    if not shared:
+        one, other = next(iter(first.values())), next(iter(second.values()))
+        raise EvaluationError(
+            f"{one.model} was measured on {', '.join(first)} and {other.model} on "
+            f"{', '.join(second)}: no task is in both"
+        )
+    alone = [task for task in (*first, *second) if task not in shared]
+    found = [compare(first[task], second[task], seed=seed) for task in shared]
+    if alone:
+        said = f"measured for one model alone, and not compared: {', '.join(alone)}"
+        found[0] = replace(found[0], notes=(*found[0].notes, said))
+    return found

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aligntune.evaluation import Combine, Evaluation, EvaluationSettings, Metric
     from aligntune.evaluation.columns import Rows
 
-__all__ = ["Result", "Row", "digest", "plain_text", "read_results", "result_of"]
+__all__ = ["Result", "Row", "digest", "plain_text", "read_results", "result_of", "row_of"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def result_of(
         settings: how it was measured.
     """
     made = [
-        _row(sample, None if rows is None else rows[sample["row"]]) for sample in evaluation.samples
+        row_of(sample, None if rows is None else rows[sample["row"]])
+        for sample in evaluation.samples
     ]
     return Result(
         model,
@@ -152,12 +153,13 @@ def settings_of(settings: EvaluationSettings | Mapping[str, Any]) -> dict[str, A
     """The settings that could change a number, as JSON values; the batch size is not one."""
     from dataclasses import asdict, is_dataclass
 
-    given = asdict(settings) if is_dataclass(settings) else dict(settings)  # type: ignore[arg-type]
+    given = asdict(settings) if is_dataclass(settings) else dict(settings)
     given.pop("batch_size", None)
     return {key: list(v) if isinstance(v, tuple) else v for key, v in given.items()}
 
 
-def _row(sample: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row:
+def row_of(sample: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row:
+    """The row that a sample of `EvaluationContext.samples` tells of; `row` is what it was given."""
     prompt, target = sample.get("prompt"), plain_text(sample.get("reference"))
     if row is not None:
         key = digest(row, target)
