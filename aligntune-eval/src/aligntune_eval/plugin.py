@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aligntune.hookspecs import hookimpl
+from aligntune_eval.quality_manifest import register_quality
 
 if TYPE_CHECKING:
     import typer
@@ -93,6 +94,7 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         needs=("prompt",),
         generates=True,
     )
+    register_quality(register)
     register(
         "preference_accuracy",
         "aligntune_eval.preference.evaluators:PreferenceAccuracy",
@@ -104,6 +106,13 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         "aligntune_eval.preference.evaluators:RewardMargin",
         summary="Mean difference between the rewards of chosen and rejected answers",
         needs=("chosen", "rejected"),
+    )
+    register(
+        "win_rate",
+        "aligntune_eval.preference.win_rate:WinRate",
+        summary="Share of rows whose completion beats a baseline, by a reward or a pairwise judge",
+        needs=("prompt",),
+        generates=True,
     )
     register(
         "kl",
