@@ -1,46 +1,51 @@
 """Rewards as measurements: the mean of any registered reward over completions of the model.
 
-`accuracy` takes a verifier, a reward whose values lie between 0 (wrong) and 1 (right). The reward
-is looked up by name like any other, with the reference column and the checks that training applies.
+`accuracy` takes a verifier, a reward whose values lie between 0 (wrong) and 1 (right). The metrics
+of `aligntune_eval.reward_metrics` are the same thing, each with a reward of its own.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
-from aligntune.evaluation.columns import Rows, columns_of, require
-from aligntune.scoring import Part, RewardBatch, Scorer, build_reward
-from aligntune.scoring.faults import raw_values
-from aligntune_eval.generation import completions, generation_details
+from aligntune.scoring import Failed
+from aligntune_eval.generation import generation_details
+from aligntune_eval.named_reward import NamedReward
+from aligntune_eval.per_row import answers_of, means, repeated
 from aligntune_eval.statistics import mean_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from aligntune.evaluation.columns import Rows
     from aligntune.plugins import Plugins
+    from aligntune.scoring import RewardFunction
 
 __all__ = ["Accuracy", "MeanReward"]
 
 
 class MeanReward(Evaluator):
-    """Mean of a registered reward; rows that the reward does not apply to are left out and counted.
+    """Mean of a registered reward over the completions, in the reward's own unit and range.
 
-    `reward`: its name. `params`: its parameters. `name`: what the metric is called; unset,
-    `reward/` and the reward's name.
+    Rows that the reward does not apply to are left out and counted. Of several completions of a row
+    the mean counts. Rows need a prompt and what the reward requires. Higher is better.
+
+    `reward`: its name. `params`: its parameters, and `reference_column`. `name`: what the metric is
+    called; unset, `reward/` and the reward's name.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("prompt",)
+    higher_is_better: bool | None = True
 
     def __init__(
         self, reward: str, params: Mapping[str, Any] | None = None, name: str | None = None
     ) -> None:
         self.name = name or f"reward/{reward}"
-        self.reward = reward
-        self.params = dict(params or {})
-        self._part: Part | None = None
-        self._reference: str | None = None
+        self.reward = NamedReward(reward, params)
+        self._made: RewardFunction | None = None
 
     def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
         """Look the reward up and check that the rows bring what it requires.
@@ -48,74 +53,96 @@ class MeanReward(Evaluator):
         Raises:
             NotRegisteredError: if no such reward is installed; names what would bring it.
             ConfigError: if the reward does not take the parameters.
+            UnavailableError: if it needs a package that is not installed, with the command.
             DataError, EvaluationError: if the rows lack what it requires.
         """
         super().prepare(rows, settings, plugins)
-        params = dict(self.params)
-        explicit = params.pop("reference_column", settings.reference_column)
-        name, reward = build_reward(self.reward, params, plugins)
-        self._part = Part(name, reward)
-        if explicit is not None:
-            require(self.name, [explicit], rows, settings)
-        scorer = Scorer([self._part], explicit)
-        scorer.check(columns_of(rows))
-        self._reference = scorer.reference_column
-        needed = reward.needs
-        if "reference" in needed and self._reference is not None:
-            needed = needed - {"reference"} | {self._reference}
-        require(self.name, sorted(needed), rows, settings)
-        scorer.load()
+        self._made = self.reward.prepare(self.name, rows, settings, plugins)
+
+    def measures(self) -> dict[str, bool | None]:
+        return {self.name: self.higher_is_better}
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
-        if self._part is None:
+        values, details = self.scored(context)
+        rows = means([None if v is None else self.value_of(v) for v in values], len(context.rows))
+        return [self.mean(self.name, rows, context, details)]
+
+    def scored(self, context: EvaluationContext) -> tuple[list[float | None], dict[str, Any]]:
+        """The reward of each completion, in the order of `answers_of`, and how it came about."""
+        if self._made is None:
             self.prepare(context.rows, context.settings, context.plugins)
-        assert self._part is not None
-        values = raw_values(self._part.name, self._part.reward, self._batch(context))
-        context.score(self.name, values)
+        assert self._made is not None
+        answers = answers_of(context)
+        times = len(answers) // len(context.rows)
+        if (references := self.reward.references(context.rows)) is not None:
+            context.note("reference", references)
+        values = self.reward.values(
+            repeated(context.rows, times),
+            [answer.text for answer in answers],
+            context.settings,
+            ids=[answer.ids for answer in answers],
+        )
+        self._check(values, times)
+        details = {
+            "reward": self.reward.reward,
+            "params": {k: v for k, v in self.reward.params.items() if k != "reference_column"},
+            "reference_column": self.reward.reference_column,
+            **self._made.record(),
+            **self.described(self._made),
+            **generation_details(context),
+        }
+        if failed := Counter(value.kind for value in values if isinstance(value, Failed)):
+            details["not_judged"] = dict(sorted(failed.items()))
+        return values, details
+
+    def value_of(self, reward: float) -> float:
+        """What a value of the reward is in this metric."""
+        return float(reward)
+
+    def described(self, reward: RewardFunction) -> dict[str, Any]:
+        """What else of the reward belongs into the details."""
+        return {}
+
+    def mean(
+        self,
+        name: str,
+        values: Sequence[float | None],
+        context: EvaluationContext,
+        details: dict[str, Any],
+        *,
+        higher_is_better: bool | None = None,
+    ) -> Metric:
+        """The mean over rows, whose values become scores; rows without one are counted.
+
+        Raises:
+            EvaluationError: if no row has a value.
+        """
+        context.score(name, values)
         applied = [value for value in values if value is not None]
         if not applied:
             raise EvaluationError(
-                f"reward {self.reward!r} applies to none of the {len(values)} rows"
+                f"reward {self.reward.reward!r} applies to none of the {len(values)} rows"
             )
-        self._check(values)
-        details = {
-            "reward": self.reward,
-            "reference_column": self._reference,
-            "not_applicable": len(values) - len(applied),
-            **generation_details(context),
-        }
-        return [mean_metric(self.name, applied, seed=context.settings.seed, details=details)]
-
-    def _check(self, values: list[float | None]) -> None:
-        """Refuse values that this metric cannot mean; any will do for a mean reward."""
-
-    def _batch(self, context: EvaluationContext) -> RewardBatch:
-        rows, prompt_column = context.rows, context.settings.prompt_column
-        made = completions(context)
-        prompts = [row[prompt_column] for row in rows]
-        names = [name for name in columns_of(rows) if name != prompt_column]
-        columns = {name: [row.get(name) for row in rows] for name in names}
-        references = columns[self._reference] if self._reference is not None else None
-        if references is not None:
-            context.note("reference", references)
-        messages = None
-        if not any(isinstance(prompt, str) for prompt in prompts):
-            messages = [[{"role": "assistant", "content": answer.text}] for answer in made]
-        return RewardBatch(
-            texts=[answer.text for answer in made],
-            prompts=prompts,
-            references=references,
-            columns=columns,
-            completion_ids=[answer.ids for answer in made],
-            messages=messages,
+        return mean_metric(
+            name,
+            applied,
+            seed=context.settings.seed,
+            details={**details, "not_applicable": len(values) - len(applied)},
+            higher_is_better=self.measures().get(name, higher_is_better),
         )
+
+    def _check(self, values: Sequence[float | None], times: int) -> None:
+        """Refuse values that this metric cannot mean; any will do for a mean reward."""
 
 
 class Accuracy(MeanReward):
-    """Share of completions that a verifier accepts.
+    """Share of completions that a verifier accepts, 0 to 1; higher is better.
+
+    Rows need a prompt, and what the verifier needs. Of several completions of a row the mean
+    counts.
 
     `reward`: the name of the verifier; its values must lie between 0 and 1. `params`: its
-    parameters. `name`: what the metric is called.
+    parameters, and `reference_column`. `name`: what the metric is called.
     """
 
     def __init__(
@@ -126,10 +153,10 @@ class Accuracy(MeanReward):
     ) -> None:
         super().__init__(reward, params, name)
 
-    def _check(self, values: list[float | None]) -> None:
+    def _check(self, values: Sequence[float | None], times: int) -> None:
         for index, value in enumerate(values):
             if value is not None and not 0 <= value <= 1:
                 raise EvaluationError(
-                    f"reward {self.reward!r} gives row {index} the value {value}; accuracy "
-                    "needs values between 0 and 1, and the evaluator 'reward' takes any"
+                    f"reward {self.reward.reward!r} gives row {index // times} the value {value}; "
+                    "accuracy needs values between 0 and 1, and the evaluator 'reward' takes any"
                 )

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from aligntune.errors import EvaluationError
 from aligntune.evaluation import Combine, EvaluationContext, EvaluationSettings, Metric
 from aligntune_eval.generation import refuse_several_samples
 from aligntune_eval.reference_metric import ReferenceMetric
 from aligntune_eval.statistics import Floats, percentiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from aligntune.evaluation.columns import Rows
     from aligntune.plugins import Plugins
 
-__all__ = ["Bleu", "Chrf", "CorpusMetric", "Ter", "corpus_metric"]
+__all__ = ["Bleu", "Chrf", "CorpusMetric", "Ter"]
 
 _RESAMPLES = 1000
 
@@ -57,16 +56,6 @@ class CorpusMetric(ReferenceMetric):
         """The object of sacrebleu that scores single rows."""
         return self.make()
 
-    def counts(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
-        """The counts of each row, shape (rows, counts); those of a corpus are their sum."""
-        # As in sacrebleu's own tests of significance, which have no public name for it either.
-        found = self.make()._extract_corpus_statistics(list(predictions), _streams(references))
-        return np.asarray(found, dtype=np.float64)
-
-    def value(self, counts: Floats) -> float:
-        """The metric of a corpus with these counts, shape (counts,)."""
-        return float(self.make()._compute_score_from_stats(counts.tolist()).score)
-
     def measure(
         self,
         predictions: Sequence[str],
@@ -74,33 +63,26 @@ class CorpusMetric(ReferenceMetric):
         details: dict[str, Any],
         context: EvaluationContext,
     ) -> list[Metric]:
-        sentence = self.of_sentences()
-        context.score(
-            self.name,
-            [
-                float(sentence.sentence_score(text, list(right)).score)
-                for text, right in zip(predictions, references, strict=True)
-            ],
-        )
-        scorer = self.make()
-        value = float(scorer.corpus_score(list(predictions), _streams(references)).score)
+        scorer, of_row = self.make(), self.of_sentences()
+        counts = _counts(scorer, predictions, references)
+        context.score(self.name, [_score(of_row, row) for row in counts])
         details = {
             **details,
             "signature": str(scorer.get_signature()),
-            "corpus": self.kind,
-            "options": self.options,
+            # All that is needed to compute it from other rows, or from fewer.
+            "sacrebleu": {"metric": self.kind, "options": self.options},
             "interval": "none",
         }
         stderr = low = high = None
-        if len(predictions) > 1:
-            drawn = self._resampled(self.counts(predictions, references), context.settings.seed)
+        if len(counts) > 1:
+            drawn = _resampled(scorer, counts, context.settings.seed)
             stderr, (low, high) = float(np.std(drawn, ddof=1)), percentiles(drawn)
             details |= {"interval": "bootstrap", "resamples": _RESAMPLES}
         return [
             Metric(
                 self.name,
-                value,
-                len(predictions),
+                _score(scorer, counts.sum(axis=0)),
+                len(counts),
                 stderr,
                 low,
                 high,
@@ -109,13 +91,6 @@ class CorpusMetric(ReferenceMetric):
                 combine=Combine("corpus", self.name),
             )
         ]
-
-    def _resampled(self, counts: Floats, seed: int) -> Floats:
-        """The metric of corpora drawn from these rows, rows with replacement."""
-        generator, n = np.random.default_rng(seed), len(counts)
-        drawn = generator.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) @ counts
-        scorer = self.make()
-        return np.array([scorer._compute_score_from_stats(row).score for row in drawn.tolist()])
 
 
 class Bleu(CorpusMetric):
@@ -135,7 +110,7 @@ class Bleu(CorpusMetric):
         ValueError: for a value that there is not, or that has no effect.
     """
 
-    kind = "bleu"
+    kind = "BLEU"
 
     def __init__(  # noqa: PLR0917 - all have a name in a configuration
         self,
@@ -192,7 +167,7 @@ class Chrf(CorpusMetric):
         ValueError: for a value out of its bounds.
     """
 
-    kind = "chrf"
+    kind = "CHRF"
 
     def __init__(  # noqa: PLR0917 - all have a name in a configuration
         self,
@@ -238,10 +213,10 @@ class Ter(CorpusMetric):
         ValueError: for an option that has no effect.
     """
 
-    kind = "ter"
+    kind = "TER"
     higher_is_better = False
 
-    def __init__(  # noqa: PLR0917 - all have a name in a configuration
+    def __init__(
         self,
         case_sensitive: bool = False,
         normalized: bool = False,
@@ -265,17 +240,25 @@ class Ter(CorpusMetric):
         return TER(**{**self.options, **more})
 
 
-def corpus_metric(details: Mapping[str, Any]) -> CorpusMetric:
-    """The metric whose details these are, to compute it from other rows or from fewer.
+# What follows is what sacrebleu's own tests of significance call, which has no public name.
 
-    Raises:
-        EvaluationError: if they are not those of a metric of this module.
-    """
-    kinds = {each.kind: each for each in (Bleu, Chrf, Ter)}
-    if details.get("corpus") not in kinds:
-        raise EvaluationError("these details are not those of bleu, chrf or ter")
-    made: CorpusMetric = kinds[details["corpus"]](**details["options"])
-    return made
+
+def _counts(scorer: Any, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
+    """The counts of each row, shape (rows, counts); those of a corpus are their sum."""
+    found = scorer._extract_corpus_statistics(list(predictions), _streams(references))  # noqa: SLF001
+    return np.asarray(found, dtype=np.float64)
+
+
+def _score(scorer: Any, counts: Floats) -> float:
+    """The metric of a corpus with these counts, shape (counts,)."""
+    return float(scorer._compute_score_from_stats(counts.tolist()).score)  # noqa: SLF001
+
+
+def _resampled(scorer: Any, counts: Floats, seed: int) -> Floats:
+    """The metric of corpora drawn from these rows, rows with replacement."""
+    generator, n = np.random.default_rng(seed), len(counts)
+    drawn = generator.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) @ counts
+    return np.array([_score(scorer, row) for row in drawn])
 
 
 def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
@@ -291,7 +274,7 @@ def _one_of(name: str, value: object, allowed: Sequence[str]) -> None:
 
 def _whole(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be {least} or more, a whole number")
+        raise ValueError(f"{name} must be {least} or more, a whole number, not {value!r}")
 
 
 def _flag(name: str, value: object) -> bool:

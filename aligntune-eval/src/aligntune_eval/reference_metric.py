@@ -9,7 +9,9 @@ from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
 from aligntune.evaluation.columns import Rows, columns_of, reference_column, require
 from aligntune.scoring.conversation import completion_text
-from aligntune_eval.generation import completions, generation_details
+from aligntune_eval.generation import generation_details
+from aligntune_eval.per_row import answers_of, means, repeated
+from aligntune_eval.statistics import mean_metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,20 +25,34 @@ class ReferenceMetric(Evaluator):
     """A metric of completions against references.
 
     The reference is what `reference_column` finds, or else the `completion` of the row: text, chat
-    messages (the assistant's last), or a list of texts that are all right.
+    messages (the assistant's last), or a list of texts that are all right. Of several completions
+    of a row the mean counts.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("prompt",)
 
     def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
+        """Check that every row has a reference.
+
+        Raises:
+            EvaluationError: naming the first row without one.
+        """
         super().prepare(rows, settings, plugins)
-        require(self.name, [_column(rows, settings)], rows, settings)
+        column = _column(rows, settings)
+        require(self.name, [column], rows, settings)
+        for index, row in enumerate(rows):
+            if isinstance(row[column], list | tuple) and not row[column]:
+                raise EvaluationError(
+                    f"evaluator {self.name!r}: {column!r} of row {index} is an empty list; a "
+                    "reference is a text, or a list of at least one"
+                )
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         column = _column(context.rows, context.settings)
-        references = [reference_texts(row[column]) for row in context.rows]
         context.note("reference", [row[column] for row in context.rows])
-        predictions = [completion.text for completion in completions(context)]
+        predictions = [answer.text for answer in answers_of(context)]
+        times = len(predictions) // len(context.rows)
+        references = repeated([reference_texts(row[column]) for row in context.rows], times)
         details = {"reference_column": column, **generation_details(context)}
         return self.measure(predictions, references, details, context)
 
@@ -48,7 +64,32 @@ class ReferenceMetric(Evaluator):
         details: dict[str, Any],
         context: EvaluationContext,
     ) -> list[Metric]:
-        """The metrics of predictions, each against one or more references; `details` for each."""
+        """The metrics of predictions, each against one or more references; `details` for each.
+
+        Where rows have several completions, those of a row stand one after the other.
+        """
+
+    def mean(
+        self,
+        name: str,
+        values: Sequence[float],
+        details: dict[str, Any],
+        context: EvaluationContext,
+    ) -> Metric:
+        """The mean over rows of the values of predictions; a row's own mean becomes its score."""
+        rows = means(values, len(context.rows))
+        context.score(name, rows)
+        return mean_metric(
+            name,
+            [value for value in rows if value is not None],
+            seed=context.settings.seed,
+            details=details,
+            higher_is_better=self.direction(name),
+        )
+
+    def direction(self, name: str) -> bool | None:
+        """Whether more is better of the metric called `name`."""
+        return self.measures()[name]
 
 
 def reference_texts(value: Any) -> list[str]:

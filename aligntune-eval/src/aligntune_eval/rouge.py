@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.evaluation import EvaluationContext, Metric
 from aligntune_eval.reference_metric import ReferenceMetric
-from aligntune_eval.statistics import mean_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Rouge", "words"]
 
@@ -23,6 +22,7 @@ _UNSPACED = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Japanese, Chinese
 )
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_UNSTEMMED = 3  # letters of the longest words that rouge-score leaves as they are
 # The wide marks are those of Chinese and Japanese.
 _SENTENCE_END = re.compile("(?<=[.!?])\\s+|(?<=[\u3002\uff01\uff1f])\\s*")
 
@@ -35,18 +35,38 @@ def words(text: str) -> list[str]:
 class _Tokenizer:
     """What rouge-score asks of a tokenizer."""
 
+    def __init__(self, stemmer: bool) -> None:
+        self._stem: Callable[[str], str] | None = None
+        if stemmer:
+            from nltk.stem.porter import PorterStemmer
+
+            self._stem = PorterStemmer().stem
+
     def tokenize(self, text: str) -> list[str]:
-        return words(text)
+        if self._stem is None:
+            return words(text)
+        return [self._stem(word) if len(word) > _UNSTEMMED else word for word in words(text)]
 
 
 class Rouge(ReferenceMetric):
-    """Mean F-measures of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, 0 to 1.
+    """Mean F-measures of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum (Lin 2004), 0 to 1.
 
-    ROUGE-Lsum compares sentence by sentence: the texts are split after `.`, `!` and `?`, and where
-    they have line ends. Where a row has several references, the best one counts. No stemming.
+    F of the common words, pairs of words, and longest common subsequence of words. ROUGE-Lsum
+    compares sentence by sentence: the texts are split after `.`, `!` and `?`, and where they have
+    line ends. Where a row has several references, the best one counts. Higher is better. Rows need
+    a prompt and a reference or `completion`.
+
+    `name`: stands before the names of the metrics, unless it is `rouge`. `stemmer`: compare
+    Porter's stems of English words longer than three letters.
+
+    Raises:
+        ValueError: if `stemmer` is neither true nor false.
     """
 
-    def __init__(self, name: str = "rouge") -> None:
+    def __init__(self, name: str = "rouge", stemmer: bool = False) -> None:
+        if not isinstance(stemmer, bool):
+            raise ValueError(f"stemmer is {stemmer!r}; it is true or false")  # noqa: TRY004
+        self.stemmer = stemmer
         self.name = name
 
     def measures(self) -> dict[str, bool | None]:
@@ -64,18 +84,17 @@ class Rouge(ReferenceMetric):
     ) -> list[Metric]:
         from rouge_score.rouge_scorer import RougeScorer
 
-        scorer = RougeScorer(list(_TYPES), tokenizer=_Tokenizer())
+        scorer = RougeScorer(list(_TYPES), tokenizer=_Tokenizer(self.stemmer))
         scores = [
             scorer.score_multi([_lines(each) for each in right], _lines(text))
             for text, right in zip(predictions, references, strict=True)
         ]
-        details = {**details, "rouge_score": importlib.metadata.version("rouge-score")}
+        version = importlib.metadata.version("rouge-score")
+        details = {**details, "rouge_score": version, "stemmer": self.stemmer}
         found = []
         for kind in _TYPES:
             values = [float(score[kind].fmeasure) for score in scores]
-            name = self._called(kind)
-            context.score(name, values)
-            found.append(mean_metric(name, values, seed=context.settings.seed, details=details))
+            found.append(self.mean(self._called(kind), values, details, context))
         return found
 
 
