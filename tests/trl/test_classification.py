@@ -288,8 +288,14 @@ def test_what_is_measured_chooses_the_best_checkpoint(make: Any, folder: Path, t
     assert {line["name"] for line in written} == names
     assert {(line["when"], line["step"]) for line in written} == {
         ("before", 0),
+        *(("during", line["step"]) for line in evaluations),
         ("after", trainer.trainer.state.global_step),
     }
+    during = [
+        line["value"] for line in written if (line["when"], line["name"]) == ("during", metric)
+    ]
+    assert during == [line[f"eval_{metric}"] for line in evaluations]
+    assert all(line["low"] <= line["value"] <= line["high"] for line in written)
     after = {line["name"]: line["value"] for line in written if line["when"] == "after"}
     assert after[metric] == trainer.trainer.state.best_metric
     assert trainer.evaluate()["eval_accuracy"] == after["accuracy"]

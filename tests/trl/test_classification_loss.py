@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForSequenceClassification
 
+from aligntune_trl.classification.intervals import classifier_metrics
 from aligntune_trl.classification.loss import classification_loss, loss_function
-from aligntune_trl.classification.metrics import entities, entity_f1, is_bio, label_metrics
+from aligntune_trl.classification.metrics import entities, entity_counts, is_bio
 from aligntune_trl.classification.tokens import first_tokens
 
 TEXTS = [[0.2, -1.3, 2.0], [1.5, 0.0, -0.4], [-0.7, 0.9, 0.1], [3.0, -2.0, 0.5]]
@@ -86,10 +88,34 @@ def test_transformers_models_do_not_divide_by_the_labels_of_the_step() -> None:
 
 def test_accuracy_and_macro_f1() -> None:
     labels, predicted = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 3, 0]
-    found = label_metrics(predicted, labels)
+    pairs = list(zip(predicted, labels, strict=True))
     # TP, FP, FN: 0: 2, 1, 1; 1: 1, 1, 1; 2: 0, 0, 1; 3: 0, 1, 0
-    assert found == pytest.approx({"accuracy": 3 / 6, "macro_f1": (4 / 6 + 2 / 4 + 0 + 0) / 4})
-    assert label_metrics([1, 1], [1, 1]) == {"accuracy": 1.0, "macro_f1": 1.0}
+    expected = {"accuracy": 3 / 6, "macro_f1": (4 / 6 + 2 / 4 + 0 + 0) / 4}
+    for rows in ([[pair] for pair in pairs], [pairs[:1], [], pairs[1:]], [pairs]):
+        found = classifier_metrics(rows)
+        assert {metric.name: metric.value for metric in found} == pytest.approx(expected)
+        assert [metric.n for metric in found] == [sum(map(bool, rows))] * 2
+    assert [metric.value for metric in classifier_metrics([[(1, 1)], [(1, 1)]])] == [1.0, 1.0]
+
+
+def test_intervals_of_a_classifier_cover_what_it_does_on_all_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 100 samples of 60 texts, 90 or more of the 95 % intervals hold the value of all texts."""
+    monkeypatch.setattr("aligntune_trl.classification.intervals.RESAMPLES", 300)
+    draw = np.random.default_rng(3)
+    labels = draw.integers(0, 3, 20_000)
+    wrong = draw.random(20_000) < 0.1 * (1 + labels)
+    predicted = np.where(wrong, (labels + 1) % 3, labels)
+    everything = [[pair] for pair in zip(predicted.tolist(), labels.tolist(), strict=True)]
+    truth = {metric.name: metric.value for metric in classifier_metrics(everything)}
+    held = dict.fromkeys(truth, 0)
+    for _ in range(100):
+        some = [everything[index] for index in draw.integers(0, 20_000, 60)]
+        for metric in classifier_metrics(some):
+            low, high = metric.interval or (0.0, 0.0)
+            held[metric.name] += low <= truth[metric.name] <= high
+    assert all(90 <= count <= 99 for count in held.values()), held
 
 
 @pytest.mark.parametrize(
@@ -112,9 +138,14 @@ def test_an_entity_is_found_where_its_type_and_both_ends_are_right() -> None:
     given = [["B-A", "I-A", "O", "B-B"], ["B-A", "O"]]
     found = [["B-A", "I-A", "O", "B-A"], ["B-A", "I-A"]]
     # One of three is right, and three are predicted.
-    assert entity_f1(found, given) == pytest.approx(2 * 1 / 6)
-    assert entity_f1(given, given) == 1.0
-    assert entity_f1([["O"]], [["O"]]) is None
+    counts = [entity_counts(*pair) for pair in zip(found, given, strict=True)]
+    assert counts == [(2, 4), (0, 2)]
+    f1 = classifier_metrics([[(0, 0)]] * 2, counts)[-1]
+    assert (f1.name, f1.value) == ("entity_f1", pytest.approx(2 * 1 / 6))
+    assert f1.interval is not None
+    assert entity_counts(["O"], ["O"]) == (0, 0)
+    nothing = classifier_metrics([[(0, 0)]], [(0, 0)])
+    assert [metric.name for metric in nothing] == ["accuracy", "macro_f1"]
 
 
 def test_tags_are_bio_or_not() -> None:

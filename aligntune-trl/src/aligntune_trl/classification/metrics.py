@@ -1,4 +1,4 @@
-"""What is measured of a classifier on evaluation data. Pure Python on numbers and names.
+"""The formulas of what is measured of a classifier on evaluation data, and what entities are.
 
     accuracy  = right / all
     F1(c)     = 2 TP(c) / (2 TP(c) + FP(c) + FN(c))
@@ -14,23 +14,11 @@ nothing of type x begins an entity too, as in CoNLL's `conlleval`.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-__all__ = ["entities", "entity_f1", "is_bio", "label_metrics"]
+__all__ = ["entities", "entity_counts", "is_bio"]
 
 _BIO = re.compile(r"O|[BI]-.+")
-
-
-def label_metrics(predicted: Sequence[int], labels: Sequence[int]) -> dict[str, float]:
-    """`accuracy` and `macro_f1` of predictions of labels, of which there is at least one."""
-    right = Counter(label for label, found in zip(labels, predicted, strict=True) if label == found)
-    # 2 TP + FP + FN: how often a label is predicted, and how often it is given.
-    seen = Counter(predicted) + Counter(labels)
-    return {
-        "accuracy": right.total() / len(labels),
-        "macro_f1": sum(2 * right[label] / count for label, count in seen.items()) / len(seen),
-    }
 
 
 def is_bio(names: Sequence[str]) -> bool:
@@ -38,14 +26,10 @@ def is_bio(names: Sequence[str]) -> bool:
     return any(name.startswith("B-") for name in names) and all(map(_BIO.fullmatch, names))
 
 
-def entity_f1(predicted: Iterable[Sequence[str]], tags: Iterable[Sequence[str]]) -> float | None:
-    """`entity_f1` over all rows; None where no entity is given or predicted."""
-    right = seen = 0
-    for found, given in zip(predicted, tags, strict=True):
-        ours, theirs = set(entities(found)), set(entities(given))
-        right += len(ours & theirs)
-        seen += len(ours) + len(theirs)
-    return 2 * right / seen if seen else None
+def entity_counts(predicted: Sequence[str], tags: Sequence[str]) -> tuple[int, int]:
+    """2 TP, and 2 TP + FP + FN, of the entities of one row."""
+    ours, theirs = set(entities(predicted)), set(entities(tags))
+    return 2 * len(ours & theirs), len(ours) + len(theirs)
 
 
 def entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aligntune.errors import ConfigError
+from aligntune.evaluation import Metric
+from aligntune_trl.classification.intervals import classifier_metrics
 from aligntune_trl.classification.labels import Labels
-from aligntune_trl.classification.metrics import label_metrics
 from aligntune_trl.classification.trainer import (
     ClassificationTrainer,
     RowEncoder,
@@ -42,8 +43,9 @@ class TextClassificationTrainer(ClassificationTrainer):
         multiple = self.config.train.pad_to_multiple_of
         return DataCollatorWithPadding(self.tokenizer, pad_to_multiple_of=multiple)
 
-    def metrics(self, predicted: Any, labels: Any) -> dict[str, float]:
-        return label_metrics(predicted.tolist(), labels.tolist())
+    def metrics(self, predicted: Any, labels: Any) -> list[Metric]:
+        rows = [[pair] for pair in zip(predicted.tolist(), labels.tolist(), strict=True)]
+        return classifier_metrics(rows, seed=self.config.train.seed)
 
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:
         """The name of the likeliest label of each text."""

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import ConfigError, DataError, Problem
+from aligntune.evaluation import Metric
+from aligntune_trl.classification.intervals import classifier_metrics
 from aligntune_trl.classification.labels import Labels
 from aligntune_trl.classification.loss import IGNORED
-from aligntune_trl.classification.metrics import entity_f1, is_bio, label_metrics
+from aligntune_trl.classification.metrics import entity_counts, is_bio
 from aligntune_trl.classification.trainer import (
     ClassificationTrainer,
     RowEncoder,
@@ -96,19 +98,20 @@ class TokenClassificationTrainer(ClassificationTrainer):
         multiple = self.config.train.pad_to_multiple_of
         return DataCollatorForTokenClassification(self.tokenizer, pad_to_multiple_of=multiple)
 
-    def metrics(self, predicted: Any, labels: Any) -> dict[str, float]:
+    def metrics(self, predicted: Any, labels: Any) -> list[Metric]:
         kept = [
             [(p, y) for p, y in zip(some, given, strict=True) if y != IGNORED]
             for some, given in zip(predicted.tolist(), labels.tolist(), strict=True)
         ]
-        pairs = [pair for row in kept for pair in row]
-        found = label_metrics([p for p, _ in pairs], [y for _, y in pairs])
+        return classifier_metrics(kept, self._entities(kept), self.config.train.seed)
+
+    def _entities(self, rows: list[list[tuple[int, int]]]) -> list[tuple[int, int]] | None:
         names = self.labels.names
         if not is_bio(names):
-            return found
-        said = [[names[p] for p, _ in row] for row in kept]
-        entities = entity_f1(said, [[names[y] for _, y in row] for row in kept])
-        return found if entities is None else found | {"entity_f1": entities}
+            return None
+        return [
+            entity_counts([names[p] for p, _ in row], [names[y] for _, y in row]) for row in rows
+        ]
 
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[Any]:
         """For each list of words, the likeliest tags; None for words that no token begins.

@@ -91,6 +91,7 @@ class ClassificationTrainer(TRLTrainer, SFTTrainerBase):
     train_rows: Dataset
     eval_rows: Dataset | None = None
     cut = 0  # rows to train on of which tokens were cut
+    last: Sequence[Metric] = ()  # of the last evaluation
 
     @abstractmethod
     def encoder(self, labels: Labels | None) -> RowEncoder:
@@ -101,7 +102,7 @@ class ClassificationTrainer(TRLTrainer, SFTTrainerBase):
         """What makes a batch of rows."""
 
     @abstractmethod
-    def metrics(self, predicted: Any, labels: Any) -> dict[str, float]:
+    def metrics(self, predicted: Any, labels: Any) -> list[Metric]:
         """What is measured on arrays of numbers, in which -100 stands for no label."""
 
     def prepare_data(self) -> None:
@@ -199,7 +200,7 @@ class ClassificationTrainer(TRLTrainer, SFTTrainerBase):
             eval_dataset=self.eval_rows,
             processing_class=policy.tokenizer,
             compute_loss_func=loss_function(self.config.train.label_smoothing_factor),
-            compute_metrics=lambda found: self.metrics(found.predictions, found.label_ids),
+            compute_metrics=self._values,
             preprocess_logits_for_metrics=_likeliest,
             callbacks=callbacks,
         )
@@ -209,20 +210,24 @@ class ClassificationTrainer(TRLTrainer, SFTTrainerBase):
         names = model.config.id2label
         return {"cut_to_fit": self.cut, "labels": [names[number] for number in sorted(names)]}
 
+    def _values(self, found: Any) -> dict[str, float]:
+        self.last = self.metrics(found.predictions, found.label_ids)
+        return {metric.name: metric.value for metric in self.last}
+
     def measure(self, when: str) -> list[Metric]:
-        """Write down what the Trainer measures, before and after training."""
+        """Write down what the Trainer measures; during training, what it has just measured."""
         trainer = self.setup()
-        if self.eval_rows is None or when == "during":
+        if self.eval_rows is None:
             return []
-        with undisturbed(trainer.model), library_bars(shown=False):
-            found = trainer.evaluate()
-        metrics = [
-            Metric(name, found[f"eval_{name}"], len(self.eval_rows), higher_is_better=True)
-            for name in ("accuracy", "macro_f1", "entity_f1")
-            if f"eval_{name}" in found
-        ]
-        self.write_metrics(when, metrics)
-        return metrics
+        if when != "during":
+            with undisturbed(trainer.model), library_bars(shown=False):
+                trainer.evaluate()
+        self.write_metrics(when, self.last)
+        return list(self.last)
+
+    def measure_during(self) -> list[Metric]:
+        """As `measure`; the Trainer has logged it all."""
+        return self.measure("during") if self.training else []
 
     def likeliest(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
         """The likeliest label of each encoded row, or of each of its tokens."""

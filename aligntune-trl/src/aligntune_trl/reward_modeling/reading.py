@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from aligntune.evaluation import Metric
+from aligntune.evaluation.preference import preference_accuracy, reward_margin
 from aligntune.evaluation.state import undisturbed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
+
+    from aligntune.evaluation import Metric
 
 __all__ = ["pair_metrics", "scores", "tokens_of"]
 
@@ -54,12 +54,7 @@ def pair_metrics(trainer: Trainer) -> list[Metric]:
     """How often the chosen has the higher reward, and by how much, over the evaluation pairs."""
     rows: Any = trainer.eval_dataset
     chosen, rejected = (scores(trainer, rows[name][:]) for name in ("chosen_ids", "rejected_ids"))
-    margins = [one - other for one, other in zip(chosen, rejected, strict=True)]
-    right = [float(margin > 0) for margin in margins]
-    return [_mean("reward_accuracy", right), _mean("reward_margin", margins)]
-
-
-def _mean(name: str, values: Sequence[float]) -> Metric:
-    count = len(values)
-    error = stdev(values) / math.sqrt(count) if count > 1 else None
-    return Metric(name, fmean(values), count, stderr=error, higher_is_better=True)
+    return [
+        preference_accuracy("reward_accuracy", chosen, rejected, seed=trainer.args.seed),
+        reward_margin("reward_margin", chosen, rejected, seed=trainer.args.seed),
+    ]
