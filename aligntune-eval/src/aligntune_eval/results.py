@@ -158,8 +158,11 @@ def _measured(outcome: TaskOutcome) -> dict[str, Any]:
     name = outcome.task.name
     found: dict[str, Any] = {"alias": name, "name": name, "sample_len": len(outcome.rows)}
     for metric in outcome.evaluation.metrics:
-        found[f"{metric.name},none"] = metric.value
-        found[f"{metric.name}_stderr,none"] = "N/A" if metric.stderr is None else metric.stderr
+        # Metrics of lm-eval's tasks bring their filter with them.
+        metric_name, _, kind = metric.name.partition(",")
+        kind = kind or "none"
+        found[f"{metric_name},{kind}"] = metric.value
+        found[f"{metric_name}_stderr,{kind}"] = "N/A" if metric.stderr is None else metric.stderr
     return found
 
 

@@ -58,7 +58,8 @@ def evaluate_models(
         batch_size: rows at once; prepared tasks have their own.
         precision: `auto` (as saved), `fp32`, `bf16` or `fp16`; of models that are not loaded yet.
         device: a torch device; unset, the first GPU if there is one, else the CPU.
-        trust_remote_code: run Python code that comes with a model.
+        trust_remote_code: run Python code that comes with a model, or that a file of a task of
+            lm-eval names.
         plugins: where tasks and metrics are looked up; unset, those of the process.
         progress: told how far the work is.
         page: write `report.html` into the output folder.
@@ -71,7 +72,9 @@ def evaluate_models(
     device = device_of(device)
     sources = find_models(models)
     plugins = plugins or installed_plugins()
-    ready = prepare_tasks(tasks, plugins, batch_size=batch_size)
+    ready = prepare_tasks(
+        tasks, plugins, batch_size=batch_size, trust_remote_code=trust_remote_code
+    )
     for source in sources:
         _check_tokenizer(source, ready, trust_remote_code)
     folder = None if output_dir is None else _writable(Path(output_dir).expanduser())
@@ -92,6 +95,7 @@ def prepare_tasks(
     plugins: Plugins,
     *,
     batch_size: int = 16,
+    trust_remote_code: bool = False,
 ) -> list[Runnable]:
     """Find and prepare tasks: all that needs no model.
 
@@ -102,7 +106,11 @@ def prepare_tasks(
     for task in tasks:
         for each in find_tasks([task], plugins) if isinstance(task, str) else [task]:
             if isinstance(each, (EvalTask, HarnessTask)):
-                ready.append(prepare_task(each, plugins, batch_size=batch_size))
+                ready.append(
+                    prepare_task(
+                        each, plugins, batch_size=batch_size, trust_remote_code=trust_remote_code
+                    )
+                )
             else:
                 ready.append(each)
     if not ready:
@@ -127,7 +135,7 @@ def _check_tokenizer(source: ModelSource, tasks: Sequence[Runnable], trust: bool
         tokenizer = load_tokenizer(source.place, source.base, trust_remote_code=trust)
     for task in tasks:
         asks = next(iter(task.rows), {}).get(task.settings.prompt_column)
-        if is_conversation(asks) and tokenizer.chat_template is None:
+        if (is_conversation(asks) or task.task.chat) and tokenizer.chat_template is None:
             raise EvaluationError(
                 f"the task {task.task.name!r} asks in chat messages, and the tokenizer of "
                 f"{source.name} has no chat template; save one with the model, or ask without a "

@@ -173,7 +173,7 @@ def eval_command(
         bool,
         typer.Option(
             "--trust-remote-code",
-            help="Run Python code that comes with the model.",
+            help="Run Python code that comes with the model, or that an lm-eval file names.",
             rich_help_panel=_RUNNING,
         ),
     ] = False,

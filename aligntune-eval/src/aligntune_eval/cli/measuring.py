@@ -53,7 +53,7 @@ def measure_command(models: list[str], wanted: Wanted, run: Run, *, as_json: boo
     find_models(models)  # a missing model shows before the data are read
     _hide_bars_of_libraries()
     plugins = installed.get()
-    tasks = prepare_wanted(wanted, plugins, run.batch_size)
+    tasks = prepare_wanted(wanted, plugins, run.batch_size, trust_remote_code=run.trust_remote_code)
     console = Console(stderr=True)
     try:
         with _log(console), _bars(console) as progress:

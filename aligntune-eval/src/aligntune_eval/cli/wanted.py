@@ -51,7 +51,9 @@ def flag_of(field_name: str) -> str:
     return "--limit" if field_name == "max_samples" else "--" + field_name.replace("_", "-")
 
 
-def prepare_wanted(wanted: Wanted, plugins: Plugins, batch_size: int) -> list[Runnable]:
+def prepare_wanted(
+    wanted: Wanted, plugins: Plugins, batch_size: int, *, trust_remote_code: bool = False
+) -> list[Runnable]:
     """The tasks that the flags ask for, checked and with their rows.
 
     Raises:
@@ -73,7 +75,13 @@ def prepare_wanted(wanted: Wanted, plugins: Plugins, batch_size: int) -> list[Ru
         _refuse_useless(task, wanted.changes, plugins)
     return prepare_tasks(
         [
-            prepare_task(task, plugins, batch_size=batch_size, changes=wanted.changes)
+            prepare_task(
+                task,
+                plugins,
+                batch_size=batch_size,
+                changes=wanted.changes,
+                trust_remote_code=trust_remote_code,
+            )
             for task in found
         ],
         plugins,

@@ -28,7 +28,7 @@ VERSION = "0.4.13"
 """The version that this code is for; another one may keep its files and functions elsewhere."""
 
 _INSTALL = 'pip install "aligntune-eval[lm-eval]"'
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("aligntune.eval")
 # Said of every run here, where a model that is loaded is what is wanted, or of nothing wrong.
 _NOISE = (
     "`pretrained` model kwarg is not of type `str`",

@@ -111,6 +111,7 @@ def prepare_task(
     *,
     batch_size: int = 16,
     changes: Mapping[str, Any] = MappingProxyType({}),
+    trust_remote_code: bool = False,
 ) -> Runnable:
     """Read the rows of a task, make their prompts, and check what its metrics need.
 
@@ -119,12 +120,13 @@ def prepare_task(
         plugins: where metrics are looked up.
         batch_size: rows at once.
         changes: fields of `EvalTask` that are set otherwise than the task says.
+        trust_remote_code: run Python code that a file of a task of lm-eval names.
 
     Raises:
         AlignTuneError: for whatever would fail later, but for what only the model shows.
     """
     if isinstance(task, HarnessTask):
-        return _of_harness(task, batch_size, changes)
+        return _of_harness(task, batch_size, changes, trust_remote_code)
     _refuse_unknown(changes)
     task = replace(task, **changes)
     try:
@@ -219,7 +221,9 @@ def _named(task: EvalTask) -> list[Any]:
     return [each for each in task.metrics if isinstance(each, (str, Mapping))]
 
 
-def _of_harness(task: HarnessTask, batch_size: int, changes: Mapping[str, Any]) -> Runnable:
+def _of_harness(
+    task: HarnessTask, batch_size: int, changes: Mapping[str, Any], trust_remote_code: bool
+) -> Runnable:
     shown = task.path or f"{HARNESS}{task.name}"
     for name in changes:
         if name not in _OF_HARNESS:
@@ -236,4 +240,6 @@ def _of_harness(task: HarnessTask, batch_size: int, changes: Mapping[str, Any]) 
         ) from None
     from aligntune_eval.harness import harness_task
 
-    return harness_task(task.path or task.name, batch_size=batch_size, **changes)
+    return harness_task(
+        shown, batch_size=batch_size, trust_remote_code=trust_remote_code, **changes
+    )
