@@ -38,6 +38,11 @@ class NamedReward:
         self.reference_column: str | None = None
         self._part: Part | None = None
 
+    def __repr__(self) -> str:
+        # Results are kept by this, so functions are named without their addresses.
+        params = {k: getattr(v, "__qualname__", v) for k, v in self.params.items()}
+        return f"NamedReward({self.reward!r}, {params!r})"
+
     def prepare(
         self, who: str, rows: Rows, settings: EvaluationSettings, plugins: Plugins
     ) -> RewardFunction:

@@ -42,6 +42,10 @@ class ReferenceModel:
         self.trust_remote_code = trust_remote_code
         self._label = f"/{BASE}" if source == BASE else ""
 
+    def __repr__(self) -> str:
+        # Results are kept by this, so it changes with the weights once `check_source` has run.
+        return f"ReferenceModel({self.source!r}{self._label})"
+
     def check_source(self) -> None:
         """See that there is such a model, and what identifies it; loads nothing.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from aligntune.evaluation.columns import Rows
     from aligntune.plugins import Plugins
+    from aligntune_eval.named_reward import NamedReward
 
 __all__ = ["PreferenceAccuracy", "RewardMargin"]
 
@@ -28,6 +29,11 @@ class _OfPairs(Evaluator):
 
     needs: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
     rewards: PairRewards
+
+    @property
+    def reward(self) -> NamedReward | None:
+        """The registered reward that judges the answers, if one does."""
+        return self.rewards.reward
 
     def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
         super().prepare(rows, settings, plugins)

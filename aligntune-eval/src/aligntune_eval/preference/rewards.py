@@ -87,6 +87,9 @@ class PairRewards:
         )
         self.reward = None if reward is None else NamedReward(reward, params)
 
+    def __repr__(self) -> str:
+        return f"PairRewards({vars(self)!r})"
+
     def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
         """Check rows, reference model and reward; no model is loaded."""
         pairs_of(self.who, rows, settings)

@@ -77,7 +77,7 @@ class WinRate(Evaluator):
         made = judge_params(reward, params or {}) if pairwise else params
         self.reward = NamedReward(reward, made, brings=(OTHER,) if pairwise else ())
         self._made: RewardFunction | None = None
-        self._texts: list[str] = []
+        self.baseline_texts: list[str] = []
 
     def measures(self) -> dict[str, bool | None]:
         return {self.name: True}
@@ -85,7 +85,7 @@ class WinRate(Evaluator):
     def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
         """Read the baseline, look the reward up, and check that the rows bring what it requires."""
         super().prepare(rows, settings, plugins)
-        self._texts = baseline_texts(self.name, self.baseline, rows, settings)
+        self.baseline_texts = baseline_texts(self.name, self.baseline, rows, settings)
         self._made = self.reward.prepare(self.name, rows, settings, plugins)
         if self.pairwise and OTHER not in self._made.needs:
             raise EvaluationError(
@@ -103,7 +103,7 @@ class WinRate(Evaluator):
         contest = Contest(
             repeated(context.rows, times),
             [answer.text for answer in answers],
-            repeated(self._texts, times),
+            repeated(self.baseline_texts, times),
             [answer.ids for answer in answers],
         )
         if self.pairwise:
@@ -111,7 +111,7 @@ class WinRate(Evaluator):
         else:
             found = by_reward(self.reward, contest, context)
         values = means(found.values, len(context.rows))
-        context.note("baseline", self._texts)
+        context.note("baseline", self.baseline_texts)
         context.score(self.name, values)
         for key, scores in found.scores.items():
             context.note(f"{self.name}/{key}", means(scores, len(context.rows)))

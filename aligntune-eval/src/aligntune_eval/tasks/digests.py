@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
+from aligntune_eval.named_reward import NamedReward
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,6 +64,7 @@ def _metric(wanted: Any, evaluator: Any, plugins: Plugins) -> dict[str, Any]:
     found["owner"] = str(entry.owner)
     found["libraries"] = _versions(entry.facts.packages)
     reward = getattr(evaluator, "reward", None)
+    reward = reward.reward if isinstance(reward, NamedReward) else reward
     if isinstance(reward, str) and (matching := plugins.rewards.matching(reward)):
         found["reward"] = [str(matching[0].owner), _versions(matching[0].facts.packages)]
     return found
