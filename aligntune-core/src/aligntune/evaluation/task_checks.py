@@ -32,8 +32,10 @@ def task_problems(values: Mapping[str, Any]) -> list[Problem]:
         check = _CHECKS.get(name)
         if check is not None and (what := check(value)):
             found.append(Problem(name, what))
-    found.extend(_metrics(values.get("metrics", ())))
-    found.extend(_columns(values.get("columns", {})))
+    if "metrics" in values:
+        found.extend(_metrics(values["metrics"]))
+    if "columns" in values:
+        found.extend(_columns(values["columns"]))
     return found or _together(values)
 
 
