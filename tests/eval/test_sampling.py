@@ -132,5 +132,5 @@ def test_samples_of_a_row_stand_in_its_sample(make_context: MakeContext) -> None
 
 def test_what_measures_one_completion_refuses_several_at_once(plugins: Any) -> None:
     settings = EvaluationSettings(num_samples=2, temperature=1.0)
-    with pytest.raises(EvaluationError, match=r"'bleu' takes one completion .* set num_samples"):
+    with pytest.raises(EvaluationError, match=r"'bleu'.* takes one completion .* set num_samples"):
         prepare([{"prompt": "a", "answer": "b"}], ["bleu"], settings, plugins)

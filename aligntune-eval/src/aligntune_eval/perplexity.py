@@ -1,31 +1,36 @@
-"""Perplexity: how surprised a model is by a text, per token.
+"""Perplexity and loss: how surprised a model is by a text, per token.
 
-perplexity = exp(Σ NLL / Σ tokens), over all tokens of all rows, each scored exactly once; with a
-prompt and a completion, the completion alone is scored. bits per byte = Σ NLL / (ln 2 · Σ bytes),
-which does not depend on the tokenizer. Both are ratios of sums, so their interval comes from a
-bootstrap over rows of the ratio. With the default stride, running text gets the values of lm-eval's
-`loglikelihood_rolling`.
+loss = Σ NLL / Σ tokens, over all tokens of all rows, each scored exactly once; with a prompt and a
+completion, the completion alone is scored. perplexity = exp(loss). bits per byte = Σ NLL / (ln 2 ·
+Σ bytes), which does not depend on the tokenizer. All are ratios of sums, so their interval comes
+from a bootstrap over rows of the ratio. With the default stride, running text gets the values of
+lm-eval's `loglikelihood_rolling`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import Combine, EvaluationContext, Evaluator, Metric
 from aligntune_eval.likelihood import loglikelihoods, positions_of
-from aligntune_eval.statistics import Floats, bootstrap_ratio, percentiles
+from aligntune_eval.statistics import Floats, ratio_metric
 from aligntune_eval.tokens import Target, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Perplexity", "Window", "windows"]
+__all__ = ["Loss", "Perplexity", "Window", "windows"]
+
+Counts = NDArray[np.int64]
+
+_MEMO = "aligntune_eval.nll"
+_POSITIONS = 2048  # read at once where a model does not say how many it has
 
 
 @dataclass(frozen=True)
@@ -52,22 +57,22 @@ def windows(row: int, target: Target, window: int, stride: int) -> Iterator[Wind
         done = end
 
 
-class Perplexity(Evaluator):
-    """Perplexity and bits per byte.
+@dataclass(frozen=True)
+class _Scored:
+    """Sums of each row: negative log-likelihood in nats, tokens, bytes; shape (rows,) each."""
 
-    `window`: most tokens that the model reads at once; unset, as many as it has positions (2048
-    where it does not say). `stride`: tokens that each further window scores; unset, `window`. A
-    smaller stride gives every token more context, a lower value, and takes longer.
+    nll: Floats
+    tokens: Counts
+    sizes: Counts
+    details: dict[str, Any]
 
-    Raises:
-        ValueError: if `window` or `stride` is below 1, or `stride` above `window`.
-    """
+
+class _OfText(Evaluator):
+    """What loss and perplexity have in common: windows, and the sums of each row."""
 
     needs: ClassVar[tuple[str, ...]] = ("text",)
 
-    def __init__(
-        self, window: int | None = None, stride: int | None = None, name: str = "perplexity"
-    ) -> None:
+    def __init__(self, window: int | None, stride: int | None, name: str) -> None:
         for key, value in (("window", window), ("stride", stride)):
             if value is not None and value < 1:
                 raise ValueError(f"{key} must be at least 1, not {value}")
@@ -77,90 +82,133 @@ class Perplexity(Evaluator):
         self.window = window
         self.stride = stride
 
-    def measures(self) -> dict[str, bool | None]:
-        prefix = "" if self.name == "perplexity" else f"{self.name}/"
-        return {self.name: False, f"{prefix}bits_per_byte": False}
-
-    def evaluate(self, context: EvaluationContext) -> list[Metric]:
-        targets = [target_of(row, context.tokenizer, context.settings) for row in context.rows]
-        positions = positions_of(context.model) or 2048
+    def scored(self, context: EvaluationContext) -> _Scored:
+        """The sums of each row, computed once for each window and stride of a context."""
+        positions = positions_of(context.model) or _POSITIONS
         window = min(self.window or positions, positions)
         stride = min(self.stride or window, window)
-        nll = self._nll(context, targets, window, stride)
-        context.note("nll", [float(value) for value in nll])
-        context.note("tokens", [target.tokens for target in targets])
-        context.note("bits", [float(value) for value in nll / math.log(2)])
-        context.note("bytes", [target.bytes for target in targets])
-        kept = [index for index, target in enumerate(targets) if target.tokens and target.bytes]
-        if not kept:
-            raise EvaluationError("no row holds a token to score: every text is empty")
-        tokens = np.array([targets[i].tokens for i in kept], dtype=np.float64)
-        sizes = np.array([targets[i].bytes for i in kept], dtype=np.float64)
-        details = {
-            "window": window,
-            "stride": stride,
-            "tokens": int(tokens.sum()),
-            "bytes": int(sizes.sum()),
-            "nats_per_token": float(nll[kept].sum() / tokens.sum()),
-            "empty_rows": len(targets) - len(kept),
-        }
-        prefix = "" if self.name == "perplexity" else f"{self.name}/"
-        ratio = partial(_ratio, details=details, seed=context.settings.seed)
-        bits = Combine("ratio", "bits", "bytes")
+        key = (_MEMO, window, stride)
+        if key not in context.memo:
+            context.memo[key] = _scored(context, window, stride)
+        shared: _Scored = context.memo[key]
+        return shared
+
+    def ratio(
+        self,
+        name: str,
+        context: EvaluationContext,
+        top: tuple[str, Floats],
+        bottom: tuple[str, Counts],
+        **more: Any,
+    ) -> Metric:
+        """A metric that is a ratio of sums over rows, whose parts stand in the samples."""
+        scored = self.scored(context)
+        parts = [self._note(context, key, values) for key, values in (top, bottom)]
+        kept = (scored.tokens > 0) & (scored.sizes > 0)
+        return ratio_metric(
+            name,
+            top[1][kept],
+            bottom[1][kept].astype(np.float64),
+            Combine(more.pop("kind", "ratio"), *parts),
+            seed=context.settings.seed,
+            details=scored.details,
+            higher_is_better=False,
+            **more,
+        )
+
+    def _note(self, context: EvaluationContext, key: str, values: Floats | Counts) -> str:
+        """Put numbers into the samples; another window's numbers there keep their name."""
+        numbers: Sequence[float] = values.tolist()
+        if any(
+            sample.get(key, number) != number
+            for sample, number in zip(context.samples, numbers, strict=True)
+        ):
+            key = f"{self.name}/{key}"
+        context.note(key, numbers)
+        return key
+
+
+class Perplexity(_OfText):
+    """Perplexity, exp(Σ NLL / Σ tokens), 1 or more, and bits per byte, Σ NLL / (ln 2 · Σ bytes).
+
+    Of both, lower is better. Rows need `text`, `messages`, or a prompt with a `completion`, which
+    then is scored alone. `window`: most tokens that the model reads at once; unset, as many as it
+    has positions (2048 where it does not say). `stride`: tokens that each further window scores;
+    unset, `window`. A smaller stride gives every token more context, a lower value, and takes
+    longer. Source: Jelinek et al. 1977; windows as lm-eval's `loglikelihood_rolling`.
+
+    Raises:
+        ValueError: if `window` or `stride` is below 1, or `stride` above `window`.
+    """
+
+    def __init__(
+        self, window: int | None = None, stride: int | None = None, name: str = "perplexity"
+    ) -> None:
+        super().__init__(window, stride, name)
+
+    def measures(self) -> dict[str, bool | None]:
+        return {self.name: False, self._bits: False}
+
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
+        scored = self.scored(context)
+        nll, tokens = ("nll", scored.nll), ("tokens", scored.tokens)
+        bits, sizes = ("bits", scored.nll / math.log(2)), ("bytes", scored.sizes)
         return [
-            ratio(self.name, nll[kept], tokens, combine=Combine("exp_ratio", "nll", "tokens")),
-            ratio(f"{prefix}bits_per_byte", nll[kept] / math.log(2), sizes, combine=bits),
+            self.ratio(self.name, context, nll, tokens, kind="exp_ratio"),
+            self.ratio(self._bits, context, bits, sizes, unit="bits/byte"),
         ]
 
-    def _nll(
-        self, context: EvaluationContext, targets: list[Target], window: int, stride: int
-    ) -> Floats:
-        """Negative log-likelihood of each row's scored tokens, in nats, shape (rows,)."""
-        parts = [w for i, target in enumerate(targets) for w in windows(i, target, window, stride)]
-        total = np.zeros(len(targets), dtype=np.float64)
-        answers = loglikelihoods(
-            context,
-            [Target(part.ids, len(part.ids) - part.scored, 0) for part in parts],
-            describe=lambda index: f"row {parts[index].row}",
-        )
-        for part, answer in zip(parts, answers, strict=True):
-            total[part.row] -= answer.logprob
-        return total
+    @property
+    def _bits(self) -> str:
+        return "bits_per_byte" if self.name == "perplexity" else f"{self.name}/bits_per_byte"
 
 
-def _ratio(
-    name: str,
-    top: Floats,
-    bottom: Floats,
-    *,
-    details: dict[str, Any],
-    seed: int,
-    combine: Combine,
-) -> Metric:
-    """The metric Σ top / Σ bottom (or exp of it), with its bootstrap interval over rows."""
-    exponential = combine.kind == "exp_ratio"
-    value = float(top.sum() / bottom.sum())
-    details = {**details, "interval": "bootstrap" if len(top) > 1 else "none"}
-    unit = "" if exponential else "bits/byte"
-    if len(top) < 2:
-        value = math.exp(value) if exponential else value
-        return Metric(
-            name, value, 1, unit=unit, details=details, higher_is_better=False, combine=combine
-        )
-    drawn = bootstrap_ratio(top, bottom, seed)
-    if exponential:
-        value, drawn = math.exp(value), np.exp(drawn)
-    error = float(drawn.std(ddof=1))
-    low, high = percentiles(drawn)
-    return Metric(
-        name,
-        value,
-        len(top),
-        error,
-        low,
-        high,
-        unit=unit,
-        details=details,
-        higher_is_better=False,
-        combine=combine,
+class Loss(_OfText):
+    """Mean negative log-likelihood of a token, Σ NLL / Σ tokens, in nats; 0 or more, lower better.
+
+    The mean is over tokens, as training's loss is, so long rows count more. Rows and parameters are
+    those of `perplexity`, which is e to this.
+
+    Raises:
+        ValueError: if `window` or `stride` is below 1, or `stride` above `window`.
+    """
+
+    def __init__(
+        self, window: int | None = None, stride: int | None = None, name: str = "loss"
+    ) -> None:
+        super().__init__(window, stride, name)
+
+    def measures(self) -> dict[str, bool | None]:
+        return {self.name: False}
+
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
+        scored = self.scored(context)
+        nll, tokens = ("nll", scored.nll), ("tokens", scored.tokens)
+        return [self.ratio(self.name, context, nll, tokens, unit="nats/token")]
+
+
+def _scored(context: EvaluationContext, window: int, stride: int) -> _Scored:
+    targets = [target_of(row, context.tokenizer, context.settings) for row in context.rows]
+    parts = [w for i, target in enumerate(targets) for w in windows(i, target, window, stride)]
+    if not any(target.tokens and target.bytes for target in targets):
+        raise EvaluationError("no row holds a token to score: every text is empty")
+    answers = loglikelihoods(
+        context,
+        [Target(part.ids, len(part.ids) - part.scored, 0) for part in parts],
+        describe=lambda index: f"row {parts[index].row}",
     )
+    nll = np.zeros(len(targets), dtype=np.float64)
+    for part, answer in zip(parts, answers, strict=True):
+        nll[part.row] -= answer.logprob
+    tokens = np.array([target.tokens for target in targets])
+    sizes = np.array([target.bytes for target in targets])
+    kept = (tokens > 0) & (sizes > 0)
+    details = {
+        "window": window,
+        "stride": stride,
+        "tokens": int(tokens[kept].sum()),
+        "bytes": int(sizes[kept].sum()),
+        "nats_per_token": float(nll[kept].sum() / tokens[kept].sum()),
+        "empty_rows": int((~kept).sum()),
+    }
+    return _Scored(nll, tokens, sizes, details)

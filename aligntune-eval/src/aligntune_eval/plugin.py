@@ -32,6 +32,29 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         needs=("text",),
     )
     register(
+        "loss",
+        "aligntune_eval.perplexity:Loss",
+        summary="Mean negative log-likelihood of a token of the text or completion, in nats",
+        needs=("text",),
+    )
+    register(
+        "multiple_choice",
+        "aligntune_eval.choices:MultipleChoice",
+        summary="Share of questions whose right choice is the likeliest (acc, acc_norm, acc_bytes)",
+        needs=("prompt", "reference"),
+    )
+    register(
+        "calibration",
+        "aligntune_eval.calibration:Calibration",
+        summary="Expected calibration error and Brier score over answers to choose from",
+        needs=("prompt", "reference"),
+    )
+    register(
+        "runtime",
+        "aligntune_eval.runtime:Runtime",
+        summary="Seconds and tokens per second of what the other evaluators let the model do",
+    )
+    register(
         "accuracy",
         "aligntune_eval.accuracy:Accuracy",
         summary="Share of generated completions that a verifier (a 0-to-1 reward) accepts",

@@ -131,11 +131,13 @@ class Evaluator(ABC):
     """Measures a model on rows; parameters come through the constructor.
 
     `name`: what the results are called; two evaluators of one run must differ in it. `needs`: what
-    every row must bring (see `aligntune.evaluation.columns.require`).
+    every row must bring (see `aligntune.evaluation.columns.require`). `last`: whether it measures
+    what the others did, and so comes after them.
     """
 
     name: str = ""
     needs: ClassVar[tuple[str, ...]] = ()
+    last: ClassVar[bool] = False
 
     def prepare(
         self,

@@ -104,12 +104,14 @@ class Prepared:
         )
         if progress is not None:
             context.progress = progress
-        metrics: list[Metric] = []
         with undisturbed(model):
             for evaluator in self.evaluators:
                 _guarded(evaluator, evaluator.check, context)
-            for evaluator in self.evaluators:
-                metrics.extend(_guarded(evaluator, evaluator.evaluate, context))
+            found = {
+                evaluator.name: _guarded(evaluator, evaluator.evaluate, context)
+                for evaluator in sorted(self.evaluators, key=lambda evaluator: evaluator.last)
+            }
+        metrics = [metric for evaluator in self.evaluators for metric in found[evaluator.name]]
         _refuse_twice("metric", [metric.name for metric in metrics])
         return Evaluation(tuple(metrics), context.samples, time.perf_counter() - begin)
 

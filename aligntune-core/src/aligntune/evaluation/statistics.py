@@ -86,6 +86,9 @@ def bootstrap_ratio(
 
     top = np.asarray(numerators, dtype=np.float64)
     bottom = np.asarray(denominators, dtype=np.float64)
+    # Sorted, so that the same rows in another order are drawn the same.
+    order = np.lexsort((bottom, top))
+    top, bottom = top[order], bottom[order]
     generator = np.random.default_rng(seed)
     n = len(top)
     step = max(1, _CELLS // n)
