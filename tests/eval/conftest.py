@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -13,6 +13,10 @@ from aligntune.evaluation import EvaluationContext, EvaluationSettings
 from aligntune.facts import EvaluatorFacts, RewardFacts
 from aligntune.plugins import Plugins, Register, Switches
 from aligntune_eval import plugin
+from aligntune_eval.generation import Completion
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}<|end|>{% endfor %}"
@@ -55,6 +59,15 @@ def model() -> Qwen3ForCausalLM:
     return Qwen3ForCausalLM(config).eval()
 
 
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, model: Any, tokenizer: Any) -> Path:
+    """The model as it is saved; tests that change it copy it first."""
+    folder: Path = tmp_path_factory.mktemp("saved") / "model"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def same(text: str, reference: str) -> float:
     return float(text.strip() == str(reference))
 
@@ -80,3 +93,21 @@ def make_context(model: Any, tokenizer: Any, plugins: Plugins) -> Any:
         return EvaluationContext(model, tokenizer, rows, EvaluationSettings(**settings), plugins)
 
     return make
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the model answer row i with the texts `answers[i]`; `ids` are their tokens."""
+
+    def set_answers(answers: list[list[str]], ids: list[list[list[int]]] | None = None) -> None:
+        tokens = ids or [[[1]] * len(each) for each in answers]
+        made = [
+            [
+                Completion("asked", text, kept, finished=True)
+                for text, kept in zip(*each, strict=True)
+            ]
+            for each in zip(answers, tokens, strict=True)
+        ]
+        monkeypatch.setattr("aligntune_eval.generation._generate_all", lambda context: made)
+
+    return set_answers

@@ -92,7 +92,7 @@ class MeanReward(Evaluator):
             **generation_details(context),
         }
         if failed := Counter(value.kind for value in values if isinstance(value, Failed)):
-            details["not_judged"] = dict(sorted(failed.items()))
+            details["failures"] = dict(sorted(failed.items()))
         return values, details
 
     def value_of(self, reward: float) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
+from aligntune.evaluation.columns import require
 from aligntune.scoring import Failed, RewardBatch, build_reward
 from aligntune.scoring.faults import raw_values
 from aligntune_eval.generation import generation_details
@@ -31,11 +32,14 @@ class PassAtK(Evaluator):
     refuses to run where isolation is weak.
 
     Rows need a prompt and tests, in one of these shapes: `test` with `entry_point` (HumanEval: a
-    completion continues its prompt; one with a fenced block is put after it), `test_list` with
-    `test_setup_code` or `test_imports` (MBPP), `input_output` (APPS), or `tests`, `setup` and
-    `entry_point` as `code_execution` takes them.
+    completion continues its prompt), `test_list` with `test_setup_code` or `test_imports` (MBPP),
+    `input_output` (APPS), or `tests`, `setup` and `entry_point` as `code_execution` takes them. A
+    completion with a fenced block that continues something is put on the line after it, so that it
+    may define the function again.
 
-    `k`: a number or several, none above `num_samples`. `name`: stands before the names of the
+    `k`: a number or several, none above `num_samples`. `continues`: the column whose text
+    completions continue, or false if they are whole programs; unset, in the shape of HumanEval the
+    prompt, if it is no conversation, and else none. `name`: stands before the names of the
     metrics, unless it is `pass_at_k`. The other parameters are those of the reward: `timeout`,
     `memory_mb`, `tolerance`, `exact_types`, `block` and `allow_weak_isolation`.
 
@@ -45,7 +49,13 @@ class PassAtK(Evaluator):
 
     needs: ClassVar[tuple[str, ...]] = ("prompt",)
 
-    def __init__(self, k: int | Sequence[int] = 1, name: str = "pass_at_k", **params: Any) -> None:
+    def __init__(
+        self,
+        k: int | Sequence[int] = 1,
+        continues: str | Literal[False] | None = None,
+        name: str = "pass_at_k",
+        **params: Any,
+    ) -> None:
         ks: list[Any] = list(k) if isinstance(k, list | tuple) else [k]
         if not ks or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in ks):
             raise ValueError(f"k is {k!r}; it is a whole number from 1, or a list of them")
@@ -53,7 +63,10 @@ class PassAtK(Evaluator):
             raise ValueError(f"k is {k!r}, which names a number twice")
         if "score" in params:
             raise ValueError("score is no parameter of pass@k: a program is right or wrong")
+        if continues is not None and continues is not False and not isinstance(continues, str):
+            raise ValueError(f"continues is {continues!r}; it is the name of a column, or false")
         self.ks = ks
+        self.continues = continues
         self.name = name
         self.params = params
         self._reward: Any = None
@@ -74,6 +87,8 @@ class PassAtK(Evaluator):
                 f"{settings.num_samples}; set num_samples to {max(self.ks)} or more, with a "
                 "temperature above 0, or k lower"
             )
+        if self.continues:
+            require(self.name, [self.continues], rows, settings)
         _, self._reward = build_reward("code_execution", self.params, plugins)
         self._shape = shape_of(self.name, rows)
         for index, checks in enumerate(self._checks(rows, settings)):
@@ -97,7 +112,7 @@ class PassAtK(Evaluator):
         details = {
             "samples": times,
             "shape": self._shape,
-            "not_judged": dict(sorted(failures.items())),
+            "failures": dict(sorted(failures.items())),
             **self._reward.record(),
             **generation_details(context),
         }
@@ -130,14 +145,15 @@ class PassAtK(Evaluator):
         return fenced(checks.before + (text if code in (None, text) else f"\n{code}"))
 
     def _checks(self, rows: Rows, settings: EvaluationSettings) -> list[Checks]:
+        column = self.continues
+        if column is None:
+            column = settings.prompt_column if self._shape == "test" else False
         found = []
         for index, row in enumerate(rows):
             try:
-                found.append(checks_of(row, self._shape, row.get(settings.prompt_column)))
+                found.append(checks_of(row, self._shape, row.get(column) if column else None))
             except ValueError as error:
-                raise EvaluationError(
-                    f"evaluator {self.name!r}: the tests of row {index}: {error}"
-                ) from error
+                raise EvaluationError(f"evaluator {self.name!r}, row {index}: {error}") from error
         return found
 
     def _named(self, k: int) -> str:

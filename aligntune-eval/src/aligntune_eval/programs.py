@@ -6,7 +6,9 @@ The shape is that of the columns: the first of `tests`, `test` (with `entry_poin
 
 from __future__ import annotations
 
+import codeop
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ SHAPES = {
     "input_output": 'APPS: {"inputs": [...], "outputs": [...]}, with `fn_name` for calls; or JSON',
 }
 """Column that holds the tests -> what it holds."""
+
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -59,15 +63,23 @@ def shape_of(who: str, rows: Rows) -> str:
     )
 
 
-def checks_of(row: Mapping[str, Any], shape: str, prompt: Any) -> Checks:
+def checks_of(row: Mapping[str, Any], shape: str, before: Any) -> Checks:
     """The tests of a row, and what stands before a completion of it.
 
-    Only in the shape of HumanEval does a completion continue its prompt; of a conversation nothing
-    is continued.
+    `before`: what a completion continues. What is no text, such as a conversation, is not
+    continued.
 
     Raises:
-        ValueError: if the row has no tests, or of HumanEval no entry point.
+        ValueError: if the row has no tests, or of HumanEval no entry point, or `before` is not the
+            beginning of a program.
     """
+    before = before if isinstance(before, str) else ""
+    if before and not _begins_a_program(before):
+        raise ValueError(
+            f"{_short(before)} is not the beginning of a Python program, which a completion could "
+            "continue; set the parameter `continues` to the column that holds one, or to false if "
+            "completions are whole programs"
+        )
     given = row.get(shape)
     if given is None or given in ("", []):
         raise ValueError(f"{shape!r} is empty")
@@ -75,14 +87,14 @@ def checks_of(row: Mapping[str, Any], shape: str, prompt: Any) -> Checks:
         point = row.get("entry_point")
         if not isinstance(point, str) or not point:
             raise ValueError("'entry_point' is missing, the name of the function that is tested")
-        return Checks(given, None, point, prompt if isinstance(prompt, str) else "")
+        return Checks(given, None, point, before)
     if shape == "test_list":
         imports = row.get("test_imports") or []
         setup = row.get("test_setup_code") or None
-        return Checks([*imports, *given], setup)
+        return Checks([*imports, *given], setup, None, before)
     if shape == "input_output":
-        return Checks(given)
-    return Checks(given, row.get("setup") or None, row.get("entry_point") or None)
+        return Checks(given, None, None, before)
+    return Checks(given, row.get("setup") or None, row.get("entry_point") or None, before)
 
 
 def fenced(code: str) -> str:
@@ -90,3 +102,19 @@ def fenced(code: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
     marks = "`" * max(3, longest + 1)
     return f"{marks}python\n{code}\n{marks}"
+
+
+def _begins_a_program(text: str) -> bool:
+    """Whether a text is a program, or could become one; nothing of it runs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of strange escapes in the texts of data sets
+        try:
+            codeop.compile_command(text, symbol="exec")
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def _short(text: str) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
