@@ -122,8 +122,8 @@ def _check_task(read: Document, values: Mapping[str, Any]) -> None:
         raise EvaluationError(f"{read.path} names neither a `task` nor a `group`")
     if not values.get("dataset_path") and "custom_dataset" not in values:
         raise EvaluationError(
-            f"{read.path}: {_named(read)} has no data; set `dataset_path` to a data set of the hub, "
-            "or to `json` with `dataset_kwargs: {data_files: FILE}`"
+            f"{read.path}: {_named(read)} has no data; set `dataset_path` to a data set of the "
+            "hub, or to `json` with `dataset_kwargs: {data_files: FILE}`"
         )
     if not values.get("test_split") and not values.get("validation_split"):
         raise EvaluationError(

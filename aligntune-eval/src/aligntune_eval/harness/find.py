@@ -132,8 +132,9 @@ def _gather(name: str, look_up: Callable[[str], Listed | None], found: Found) ->
         if look_up(member) is None:
             hint = did_you_mean(member, sorted({*found.listed, *_names_of_lm_eval()}))
             raise EvaluationError(
-                f"{found.documents[name].place('task')}: the group {name!r} names {member!r}, which "
-                f"is neither in a file beside it nor lm-eval's own{f'; {hint}' if hint else ''}"
+                f"{found.documents[name].place('task')}: the group {name!r} names {member!r}, "
+                f"which is neither in a file beside it nor lm-eval's own"
+                f"{f'; {hint}' if hint else ''}"
             )
         _gather(member, look_up, found)
 

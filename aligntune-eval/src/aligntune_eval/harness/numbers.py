@@ -149,8 +149,8 @@ def _entries(
                 f"{name} of lm-eval gives {value!r} for {metric}, which is no number"
             )
         stderr = measured.get(f"{metric}_stderr,{kind}")
-        known = _is_number(stderr) and math.isfinite(stderr)
-        yield metric, kind, float(value), float(stderr) if known else None
+        known = float(stderr) if stderr is not None and _is_number(stderr) else math.nan
+        yield metric, kind, float(value), known if math.isfinite(known) else None
 
 
 def _as_mean(base: Metric, values: list[float], seed: int) -> Metric:
