@@ -11,7 +11,7 @@ from aligntune.facts import AlgorithmFacts
 from aligntune.registry import Entry
 from aligntune.testing import addition_rows, make_model, preference_rows, write_jsonl
 
-__all__ = ["train_one_step"]
+__all__ = ["train_one_step", "trainer_of_one_step"]
 
 ROWS = 16
 # What an algorithm cannot do without, beside a model, rows and a reward.
@@ -41,6 +41,14 @@ def rows_of(contract: str) -> list[dict[str, Any]]:
 
 def train_one_step(entry: Entry[AlgorithmFacts], folder: Path, *, adapter: bool) -> dict[str, Any]:
     """Train one step, and return the last line of the run's metrics."""
+    run = trainer_of_one_step(entry, folder, peft_enabled=adapter).train()
+    lines = run.metrics.read_text(encoding="utf-8").splitlines()
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def trainer_of_one_step(entry: Entry[AlgorithmFacts], folder: Path, **more: Any) -> Any:
+    """The trainer of a run of one step on rows that its algorithm reads."""
     facts = entry.facts
     given: dict[str, Any] = {
         "model_name": str(make_model(folder / "model")),
@@ -48,13 +56,13 @@ def train_one_step(entry: Entry[AlgorithmFacts], folder: Path, *, adapter: bool)
         "algorithm": entry.name,
         "backend": facts.backend,
         "output_dir": str(folder / "run"),
-        "peft_enabled": adapter,
         "max_steps": 1,
         "batch_size": 4,
         "logging_steps": 1,
         "save_strategy": "no",
         "loggers": "none",
         **NEEDED.get(entry.name, {}),
+        **more,
     }
     if entry.name == "meta_es":
         given["eval_dataset"] = given["dataset_name"]
@@ -63,7 +71,4 @@ def train_one_step(entry: Entry[AlgorithmFacts], folder: Path, *, adapter: bool)
     if facts.rewards == "required":
         given["rewards"] = [{"type": "custom", "params": {"reward_function": len}}]
     create = create_sft_trainer if facts.kind == "sft" else create_rl_trainer
-    run = create(**given).train()
-    lines = run.metrics.read_text(encoding="utf-8").splitlines()
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
+    return create(**given)
