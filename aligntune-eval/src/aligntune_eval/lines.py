@@ -53,9 +53,9 @@ def line_of(
     notes = {
         key: value
         for key, value in sample.items()
-        if key != "row" and key not in scores and isinstance(value, (int, float))
+        if key not in ("row", *scores, *_KEYS) and isinstance(value, (int, float))
     }
-    measured = {name: value for name, value in {**scores, **notes}.items() if name not in _KEYS}
+    measured = {name: value for name, value in scores.items() if name not in _KEYS} | notes
     prompt = _text(sample.get("prompt", row.get(settings.prompt_column, "")))
     target = _text(sample.get("reference", ""))
     arguments, responses, filtered = _requests(sample, row, prompt, settings)
@@ -72,7 +72,7 @@ def line_of(
         "prompt_hash": hash_of(arguments[0]["arg_0"] if arguments else prompt),
         "target_hash": hash_of(target),
         **measured,
-        "aligntune": _rest(sample, prompt, target),
+        "aligntune": _rest(sample, prompt, target, notes),
     }
 
 
@@ -88,10 +88,13 @@ def sample_of(line: Mapping[str, Any]) -> dict[str, Any]:
         else:
             answers = line["resps"][0]
             sample[key] = answers if key == "completions" else answers[0]
-    return sample | rest
+    notes = [name for name in line["metrics"] if name not in rest.get("scores", {})]
+    return sample | {name: line[name] for name in notes} | rest
 
 
-def _rest(sample: Mapping[str, Any], prompt: str, target: str) -> dict[str, Any]:
+def _rest(
+    sample: Mapping[str, Any], prompt: str, target: str, notes: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the line does not hold already; `elsewhere` names the parts of the sample it does."""
     held = {"prompt": prompt, "reference": target}
     if "requests" in sample:
@@ -99,7 +102,8 @@ def _rest(sample: Mapping[str, Any], prompt: str, target: str) -> dict[str, Any]
     elsewhere = [key for key in held if key in sample and sample[key] == held[key]]
     if "requests" not in sample:
         elsewhere += [key for key in ("completion", "completions") if key in sample]
-    kept = {key: value for key, value in sample.items() if key != "row" and key not in elsewhere}
+    held_already = {"row", *elsewhere, *notes}
+    kept = {key: value for key, value in sample.items() if key not in held_already}
     return {"elsewhere": elsewhere, **kept}
 
 

@@ -112,15 +112,28 @@ def _hash(data: bytes) -> str:
 
 
 def _commit(name: str) -> str:
-    """The commit of a model on the hub that would be loaded now."""
-    from transformers.utils.hub import cached_file, extract_commit_hash
+    """The commit of a model on the hub that would be loaded now.
 
-    try:
-        path = cached_file(name, "config.json", _raise_exceptions_for_missing_entries=False)
-        path = path or cached_file(name, "adapter_config.json")
-    except (OSError, ValueError) as error:
-        raise EvaluationError(f"{what_it_is(name)} cannot be loaded: {error}") from error
-    return extract_commit_hash(path, None) or ""
+    Raises:
+        EvaluationError: if there is no such model, or the hub cannot be reached.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    for file in ("config.json", "adapter_config.json"):
+        try:
+            return Path(hf_hub_download(name, file)).parent.name
+        except LocalEntryNotFoundError as error:
+            raise EvaluationError(
+                f"{what_it_is(name)} cannot be loaded: the hub cannot be reached, and the model is "
+                "not in its cache"
+            ) from error
+        except EntryNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            said = str(error).strip().splitlines()[0]
+            raise EvaluationError(f"{what_it_is(name)} cannot be loaded: {said}") from error
+    raise EvaluationError(f"{name} on the hub has neither config.json nor adapter_config.json")
 
 
 def libraries() -> dict[str, str]:

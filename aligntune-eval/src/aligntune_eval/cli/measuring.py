@@ -43,14 +43,14 @@ def measure_command(models: list[str], wanted: Wanted, run: Run, *, as_json: boo
     from aligntune.errors import EvaluationError
     from aligntune_eval.cli.tables import print_results, results_as_json
     from aligntune_eval.cli.wanted import prepare_wanted
-    from aligntune_eval.load import precision_of
+    from aligntune_eval.load import check_model, folder_of_run, precision_of
     from aligntune_eval.runner import evaluate_models
-    from aligntune_eval.sources import find_models
 
     if run.overwrite and run.output_dir is None:
         raise EvaluationError("--overwrite says what happens to --output-dir, which is not given")
     precision_of(run.precision)
-    find_models(models)  # a missing model shows before the data are read
+    for model in models:  # a missing one shows before the data are read
+        check_model(folder_of_run(model))
     _hide_bars_of_libraries()
     plugins = installed.get()
     tasks = prepare_wanted(wanted, plugins, run.batch_size, trust_remote_code=run.trust_remote_code)

@@ -1,0 +1,333 @@
+"""The runner: checks come first, one model is in memory at a time, nothing is measured twice."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aligntune.errors import AlignTuneError, EvaluationError
+from aligntune.evaluation import EvalTask
+from aligntune_eval import running
+from aligntune_eval.load import load_model
+from aligntune_eval.runner import TaskResult, evaluate_models
+
+if TYPE_CHECKING:
+    from aligntune.plugins import Plugins
+
+ROWS = [{"prompt": f"{i}+1=", "completion": str(i + 1), "answer": str(i + 1)} for i in range(6)]
+SUMS = EvalTask(name="sums", dataset=ROWS, metrics=["accuracy"], max_new_tokens=3)
+TEXT = EvalTask(name="text", dataset=ROWS, metrics=["perplexity"])
+SAMPLED = EvalTask(
+    name="sampled",
+    dataset=ROWS,
+    metrics=["accuracy"],
+    max_new_tokens=3,
+    temperature=1.0,
+    num_samples=2,
+)
+
+
+@pytest.fixture
+def run(plugins: Plugins, tmp_path: Path) -> Any:
+    def run(models: Any, tasks: Any, **options: Any) -> list[TaskResult]:
+        options = {"output_dir": tmp_path / "out", "batch_size": 2, "page": False, **options}
+        return evaluate_models(models, tasks, plugins=plugins, **options)
+
+    return run
+
+
+@pytest.fixture
+def own(model_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the model that a test may change."""
+    return Path(shutil.copytree(model_folder, tmp_path / "own"))
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was loaded, in order; a model is loaded only when the one before it is gone."""
+    names: list[str] = []
+    alive: list[weakref.ref[Any]] = []
+
+    def watched(source: str, **options: Any) -> Any:
+        assert [each for each in alive if each() is not None] == [], "two models in memory"
+        loaded = load_model(source, **options)
+        names.append(source)
+        alive.append(weakref.ref(loaded.model))
+        return loaded
+
+    monkeypatch.setattr(running, "load_model", watched)
+    return names
+
+
+def same(one: TaskResult, other: TaskResult) -> None:
+    assert one.evaluation.metrics == other.evaluation.metrics
+    assert one.evaluation.samples == other.evaluation.samples
+
+
+class Stop:
+    """Progress that interrupts a task after so many of its reports."""
+
+    def __init__(self, task: str, after: int) -> None:
+        self.task = task
+        self.left = after
+
+    def __call__(self, model: str, task: str, what: str, done: int, total: int) -> None:
+        if task == self.task:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+
+def test_models_by_tasks(run: Any, model_folder: Path, own: Path, loads: list[str]) -> None:
+    results = run([model_folder, own], [SUMS, TEXT])
+    models = [str(model_folder), str(own)]
+    assert [(r.model, r.task) for r in results] == [
+        (m, t) for m in models for t in ("sums", "text")
+    ]
+    assert loads == models
+    assert {r.state for r in results} == {"measured"}
+    for first, second in ((0, 2), (1, 3)):
+        same(results[first], results[second])
+    assert results[0].files.results == results[1].files.results != results[2].files.results
+    written = json.loads(results[0].files.results.read_text())
+    assert list(written["results"]) == ["sums", "text"]
+    assert all(result.files.samples.is_file() for result in results)
+    assert (results[0].rows[0]["answer"], results[0].available) == ("1", 6)
+
+
+def test_without_a_folder_nothing_is_written(run: Any, own: Path, tmp_path: Path) -> None:
+    (result,) = run([own], [SUMS], output_dir=None)
+    assert result.files is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
+
+
+@pytest.mark.parametrize("task", [SUMS, TEXT, SAMPLED], ids=lambda task: task.name)
+def test_a_finished_task_is_read_back(
+    run: Any, own: Path, loads: list[str], caplog: pytest.LogCaptureFixture, task: EvalTask
+) -> None:
+    (before,) = run([own], [task])
+    with caplog.at_level(logging.INFO):
+        (after,) = run([own], [task])
+    assert (after.state, after.files) == ("read", before.files)
+    assert len(loads) == 1
+    assert "not measured again (finished in" in caplog.text
+    same(before, after)
+
+
+def test_a_task_that_is_added_is_measured_alone(run: Any, own: Path) -> None:
+    run([own], [SUMS])
+    results = run([own], [SUMS, TEXT])
+    assert [result.state for result in results] == ["read", "measured"]
+    assert list(json.loads(results[1].files.results.read_text())["results"]) == ["text"]
+    assert [result.state for result in run([own], [TEXT, SUMS])] == ["read", "read"]
+
+
+def test_overwriting_measures_anew(run: Any, own: Path) -> None:
+    (before,) = run([own], [SUMS])
+    (after,) = run([own], [SUMS], overwrite=True)
+    assert after.state == "measured"
+    assert after.files.results != before.files.results
+
+
+def change_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def change_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (change_weights, "changed since: weights"),
+        (change_template, "changed since: tokenizer"),
+    ],
+)
+def test_another_model_in_the_folder_is_measured_again(
+    run: Any, own: Path, caplog: pytest.LogCaptureFixture, change: Any, said: str
+) -> None:
+    run([own], [SUMS])
+    change(own)
+    with caplog.at_level(logging.INFO):
+        (result,) = run([own], [SUMS])
+    assert result.state == "measured"
+    assert said in caplog.text
+
+
+def test_what_training_leaves_beside_a_model_changes_nothing(run: Any, own: Path) -> None:
+    run([own], [SUMS])
+    (own / "trainer_state.json").write_text("{}")
+    (own / "optimizer.pt").write_bytes(b"1")
+    assert run([own], [SUMS])[0].state == "read"
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"max_new_tokens": 2}, "max_new_tokens"),
+        ({"dataset": ROWS[::-1]}, "task"),
+        ({"metrics": [{"type": "reward", "params": {"reward": "size"}}]}, "task"),
+    ],
+)
+def test_a_changed_task_is_measured_again(
+    run: Any, own: Path, caplog: pytest.LogCaptureFixture, task: dict[str, Any], said: str
+) -> None:
+    run([own], [SUMS])
+    changed = EvalTask(
+        **{"name": "sums", "dataset": ROWS, "metrics": ["accuracy"], "max_new_tokens": 3} | task
+    )
+    with caplog.at_level(logging.INFO):
+        (result,) = run([own], [changed])
+    assert result.state == "measured"
+    assert f"changed since: {said}" in caplog.text
+
+
+def test_another_precision_is_measured_again_and_another_batch_size_is_not(
+    run: Any, own: Path
+) -> None:
+    run([own], [SUMS])
+    assert run([own], [SUMS], batch_size=3)[0].state == "read"
+    assert run([own], [SUMS], precision="bf16")[0].state == "measured"
+
+
+@pytest.mark.parametrize("task", [SUMS, TEXT, SAMPLED], ids=lambda task: task.name)
+def test_an_interrupted_task_goes_on(
+    run: Any, own: Path, tmp_path: Path, task: EvalTask, caplog: pytest.LogCaptureFixture
+) -> None:
+    (whole,) = run([own], [task], output_dir=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run([own], [task], progress=Stop(task.name, 2))
+    (partial,) = (tmp_path / "out").glob("*/*")
+    assert partial.name == f"partial_{task.name}.jsonl"
+    with caplog.at_level(logging.INFO):
+        (result,) = run([own], [task])
+    assert (result.state, result.resumed > 0) == ("resumed", True)
+    assert "goes on" in caplog.text
+    same(whole, result)
+    assert whole.files.samples.read_text() == result.files.samples.read_text()
+    assert not partial.exists()
+
+
+def test_a_task_finished_before_the_interruption_is_not_measured_again(
+    run: Any, own: Path, tmp_path: Path
+) -> None:
+    whole = run([own], [SUMS, TEXT], output_dir=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run([own], [SUMS, TEXT], progress=Stop("text", 2))
+    seen: set[str] = set()
+    results = run([own], [SUMS, TEXT], progress=lambda *said: seen.add(said[1]))
+    assert seen == {"", "text"}
+    assert [result.state for result in results] == ["resumed", "resumed"]
+    for one, other in zip(whole, results, strict=True):
+        same(one, other)
+    assert results[0].files.results == results[1].files.results
+
+
+def test_what_another_model_left_half_done_does_not_count(
+    run: Any, own: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run([own], [SUMS], progress=Stop("sums", 2))
+    change_weights(own)
+    with caplog.at_level(logging.INFO):
+        (result,) = run([own], [SUMS])
+    assert (result.state, result.resumed) == ("measured", 0)
+    assert "begun anew: what was half done does not count (changed since: weights)" in caplog.text
+
+
+def test_a_loaded_model_is_measured_each_time(run: Any, model_folder: Path) -> None:
+    loaded = load_model(model_folder)
+    results = [run([loaded], [SUMS])[0] for _ in range(2)]
+    assert [result.state for result in results] == ["measured", "measured"]
+    same(*results)
+
+
+def test_a_run_is_its_model(run: Any, model_folder: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    (directory / "run.json").write_text("{}")
+    with pytest.raises(EvaluationError, match="has saved no model"):
+        run([directory], [SUMS])
+    shutil.copytree(model_folder, directory / "checkpoints" / "checkpoint-5")
+    with pytest.raises(EvaluationError, match=r"can be evaluated: .*checkpoint-5"):
+        run([directory], [SUMS])
+    shutil.copytree(model_folder, directory / "model")
+    (of_run, of_checkpoint) = run([directory, directory / "checkpoints" / "checkpoint-5"], [SUMS])
+    assert of_run.model == str(directory)
+    same(of_run, of_checkpoint)
+
+
+def no_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink()
+
+
+def no_tokenizer(folder: Path) -> None:
+    for path in folder.glob("*token*"):
+        path.unlink()
+
+
+CHAT = EvalTask(name="chat", dataset=ROWS, metrics=["accuracy"], chat=True)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "tasks", "options", "said"),
+    [
+        (shutil.rmtree, [SUMS], {}, "there is no folder"),
+        (no_tokenizer, [SUMS], {}, "holds no tokenizer"),
+        (no_template, [SUMS, CHAT], {}, "'chat' asks in chat messages.*has no chat template"),
+        (None, [SUMS, "sumz.yaml"], {}, "no such file"),
+        (None, [SUMS, EvalTask(name="sums", dataset=ROWS, metrics=["perplexity"])], {}, "rename"),
+        (None, [SUMS, EvalTask(name="x", dataset=ROWS, metrics=["perplexty"])], {}, "'perplexity'"),
+        (
+            None,
+            [SUMS, EvalTask(name="x", dataset=[{"text": ""}], metrics=["accuracy"])],
+            {},
+            "prom",
+        ),
+        (None, [SUMS], {"device": "cuda:99"}, "there is no device 'cuda:99' here; there are: cpu"),
+        (None, [SUMS], {"precision": "fp8"}, "unknown precision"),
+        (None, [SUMS], {"output_dir": "/proc/nowhere"}, "cannot write into /proc/nowhere"),
+        (None, [], {}, "no tasks are given"),
+    ],
+)
+def test_mistakes_show_before_the_first_model_loads(
+    run: Any,
+    model_folder: Path,
+    own: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    break_it: Any,
+    tasks: list[Any],
+    options: dict[str, Any],
+    said: str,
+) -> None:
+    monkeypatch.setattr(running, "load_model", lambda *_, **__: pytest.fail("it loaded a model"))
+    if break_it is not None:
+        break_it(own)
+    with pytest.raises(AlignTuneError, match=said):
+        run([model_folder, own], tasks, **options)
+
+
+def test_one_model_twice_is_refused(run: Any, model_folder: Path) -> None:
+    with pytest.raises(EvaluationError, match="is given twice"):
+        run([model_folder, str(model_folder)], [SUMS])
+
+
+def test_files_of_others_in_the_folder_are_left_alone(run: Any, own: Path, tmp_path: Path) -> None:
+    (first,) = run([own], [SUMS])
+    folder = first.files.results.parent
+    (folder / "results_2030-01-01T00-00-00.000000.json").write_text('{"results": {"sums": {}}}')
+    assert run([own], [SUMS])[0].state == "read"
+    (folder / "results_2031-01-01T00-00-00.000000.json").write_text("{")
+    with pytest.raises(EvaluationError, match=r"results_2031.*not valid JSON.*--overwrite"):
+        run([own], [SUMS])
