@@ -174,7 +174,7 @@ def row_of(sample: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row:
         plain_text(prompt if prompt is not None else _asked(doc)),
         target,
         completions_of(sample),
-        numbers({**sample, **sample.get("scores", {})}),
+        numbers({**{k: v for k, v in sample.items() if k != "row"}, **sample.get("scores", {})}),
         doc,
     )
 

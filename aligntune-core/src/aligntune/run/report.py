@@ -6,12 +6,11 @@ that may run are named there by hash, so that nothing a model wrote can ever run
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import importlib.resources
 import json
 from typing import TYPE_CHECKING, Any
 
+from aligntune.run.pages import embedded, script_hash, unified
 from aligntune.run.report_data import (
     RunData,
     cards,
@@ -50,12 +49,12 @@ def write_report(run: RunDirectory) -> Path:
     curves = [*report_charts.evolution_charts(data), *report_charts.metric_charts(data)]
     others = report_charts.other_charts(data)
     evaluation = report_charts.evaluation_charts(groups)
-    scripts = [_unified(plotly.offline.get_plotlyjs()), _template("report.js")]
+    scripts = [unified(plotly.offline.get_plotlyjs()), _template("report.js")]
     loader = jinja2.FunctionLoader(_template)
     templates = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    templates.filters.update(number=number, plain=_shown, sentence=_sentence, json=_embedded)
+    templates.filters.update(number=number, plain=_shown, sentence=_sentence, json=embedded)
     page = templates.get_template("report.html.j2").render(
         data=data,
         run=_headline(run, data),
@@ -69,7 +68,7 @@ def write_report(run: RunDirectory) -> Path:
         samples=_samples(data),
         css=_template("report.css"),
         scripts=scripts,
-        hashes=[_hash(script) for script in scripts],
+        hashes=[script_hash(script) for script in scripts],
     )
     run.write_text(run.report, page)
     return run.report
@@ -77,16 +76,7 @@ def write_report(run: RunDirectory) -> Path:
 
 def _template(name: str) -> str:
     folder = importlib.resources.files("aligntune.run") / "templates"
-    return _unified((folder / name).read_text(encoding="utf-8"))
-
-
-def _unified(script: str) -> str:
-    """With the line ends that a browser sees, since a hash is taken of what it sees."""
-    return script.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _hash(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return unified((folder / name).read_text(encoding="utf-8"))
 
 
 def _headline(run: RunDirectory, data: RunData) -> dict[str, Any]:
@@ -113,7 +103,7 @@ def _logged_once(data: RunData) -> dict[str, float]:
     """Metrics with a single value, such as the runtime; they make no curve."""
     found = {}
     for name in data.metric_names():
-        points = data.series(name)
+        points = [] if name in data.logged_twice() else data.series(name)
         if len(points) == 1:
             found[name] = points[0][1]
     return found
@@ -150,16 +140,6 @@ def _cut(long: str) -> str:
         if more <= 0
         else f"{long[:_LONGEST_TEXT]}… ({more:,} more characters in samples.jsonl)"
     )
-
-
-def _embedded(value: object) -> Any:
-    """JSON for a `<script type="application/json">`, in which nothing can end the element."""
-    import markupsafe
-
-    encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        encoded = encoded.replace(character, f"\\u{ord(character):04x}")
-    return markupsafe.Markup(encoded)  # noqa: S704  every character that HTML knows is escaped
 
 
 def _shown(value: object) -> str:

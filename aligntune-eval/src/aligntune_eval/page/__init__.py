@@ -1,4 +1,8 @@
-"""One self-contained HTML page: every number of an evaluation with the samples behind it."""
+"""One self-contained HTML page: every number of an evaluation with the samples behind it.
+
+The page asks the network for nothing, and its content security policy forbids it to: the one script
+that may run is named there by hash, so nothing that a model wrote can ever run.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from aligntune_eval.compare import Comparison
+    from aligntune_eval.comparison import Comparison
     from aligntune_eval.reading import Result
 
 __all__ = ["write_page"]
@@ -18,10 +22,27 @@ def write_page(
     results: str | Path | Sequence[Result],
     path: str | Path,
     *,
-    comparisons: Sequence[Comparison] = (),
+    comparisons: Sequence[Comparison] | None = None,
 ) -> Path:
-    """Write the page of `results` (objects, or a path that `read_results` reads) and return it.
+    """Write the page of an evaluation and return its path.
 
-    `comparisons` unset: each further model of a task is compared with its first.
+    Args:
+        results: what `read_results` or `result_of` returned, or a path that `read_results` reads.
+        path: where the page goes; a folder that is not there is made.
+        comparisons: the differences to show. Unset, each further model of a task is compared with
+            its first. Evaluations that only a comparison holds are on the page too.
+
+    Raises:
+        EvaluationError: if there is nothing to show, or `results` cannot be read.
+        RunError: if the page cannot be written.
     """
-    raise NotImplementedError
+    from pathlib import Path
+
+    from aligntune.run.files import replace_text
+    from aligntune_eval.page.drawing import draw
+    from aligntune_eval.reading import read_results
+
+    found = read_results(results) if isinstance(results, str | Path) else list(results)
+    target = Path(path).expanduser()
+    replace_text(target, draw(found, comparisons))
+    return target
