@@ -132,6 +132,7 @@ def grpo_run(path: Path) -> RunDirectory:
                 "completions/min_length": 5.0,
                 "completions/max_length": 12.0,
                 "num_tokens": step * 8,
+                **({"eval_accuracy": step / 40 - 0.1} if step in (20, 40) else {}),
             },
         )
         run.append_jsonl(
@@ -145,7 +146,8 @@ def grpo_run(path: Path) -> RunDirectory:
                 "reference": str(step + 1),
             },
         )
-    for step, when, value in ((0, "before", 0.25), (20, "during", 0.5), (40, "after", 0.75)):
+    measured = ((0, "before", 0.25), (20, "during", 0.4), (40, "during", 0.9), (40, "after", 0.75))
+    for step, when, value in measured:
         run.append_jsonl(
             run.evaluation,
             {
@@ -230,10 +232,24 @@ def test_curves_are_drawn(grpo: Page) -> None:
         "(plot) => [...plot.querySelectorAll('.scatterlayer path.js-line')]"
         ".map((line) => line.getAttribute('d').length))"
     )
-    assert [len(curves) for curves in lines] == [1, 3, 2, 1, 1, 3, 1, 1, 1]
+    assert [len(curves) for curves in lines] == [1, 3, 2, 1, 1, 3, 1, 1, 3]
     assert min(min(curves) for curves in lines) > 20
-    assert grpo.run("return document.querySelectorAll('.plot .errorbar').length") == 3
-    assert grpo.run("return document.querySelectorAll('.plot .js-fill').length") >= 2
+    assert grpo.run("return document.querySelectorAll('.plot .js-fill').length") >= 3
+
+
+def test_an_evaluation_is_a_curve_in_the_band_of_its_intervals(grpo: Page) -> None:
+    drawn = "document.querySelector('#evaluation .plot')"
+    lines = grpo.run(f"return {drawn}.data.map(({{x, y}}) => [x, y])")
+    assert lines == [
+        [[0, 20, 40], pytest.approx([0.19, 0.34, 0.84])],
+        [[0, 20, 40], pytest.approx([0.31, 0.46, 0.96])],
+        [[0, 20, 40], [0.25, 0.4, 0.9]],
+        [[40], [0.75]],  # the model that was kept is another than that of the last step
+    ]
+    assert grpo.run(f"return {drawn}.data[2].customdata[1]") == "during, n = 200, 0.34 to 0.46"
+    assert grpo.run(f"return {drawn}.querySelectorAll('.js-fill').length") == 1
+    assert grpo.run(f"return {drawn}.querySelectorAll('.point').length") == 4
+    assert "band: 95 % interval" in grpo.one("#evaluation figcaption").text
 
 
 def test_other_metrics_are_drawn_when_they_are_opened(grpo: Page) -> None:

@@ -63,7 +63,7 @@ def other_charts(data: RunData) -> list[Chart]:
     shown = {"loss", "reward", "reward_std"}
     for _, _, key, band in _KNOWN:
         shown |= {key, *band}
-    shown |= {f"eval_{key}" for key in shown} | set(_reward_means(data))
+    shown |= {f"eval_{key}" for key in shown} | set(_reward_means(data)) | data.logged_twice()
     found = [_chart(data, key, "", key) for key in data.metric_names() if key not in shown]
     return [chart for chart in found if chart is not None]
 
@@ -166,8 +166,12 @@ def _add_band(figure: Any, data: RunData, key: str, band: tuple[str, ...]) -> No
         if math.isfinite(low + high):
             points.append((step, low, high))
     points = points[:: _stride(len(points))]
-    if len(points) < 2:
-        return
+    if len(points) >= 2:
+        _fill(figure, points, "rgba(79, 127, 224, 0.18)")
+
+
+def _fill(figure: Any, points: list[tuple[float, float, float]], colour: str) -> None:
+    """An area between the second and the third number, over the first."""
     outline = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     steps = [step for step, _, _ in points]
     figure.add_scatter(x=steps, y=[low for _, low, _ in points], name="low", **outline)
@@ -176,40 +180,70 @@ def _add_band(figure: Any, data: RunData, key: str, band: tuple[str, ...]) -> No
         y=[high for _, _, high in points],
         name="high",
         fill="tonexty",
-        fillcolor="rgba(79, 127, 224, 0.18)",
+        fillcolor=colour,
         **outline,
     )
 
 
 def _evaluation(group: Measured) -> Chart:
-    steps, values, ups, downs, labels = [], [], [], [], []
-    for record in group.records:
-        value = as_number(record.get("value"))
-        if value is None or not math.isfinite(value):
-            continue
-        low, high = as_number(record.get("low")), as_number(record.get("high"))
-        steps.append(as_number(record.get("step")) or 0.0)
-        values.append(value)
-        ups.append(0.0 if high is None else high - value)
-        downs.append(0.0 if low is None else value - low)
-        labels.append(str(record.get("when", "")))
+    """The curve of one metric, in the band of its 95 % intervals.
+
+    What the trained model measures stands beside the curve where the last step was measured too: it
+    may be another checkpoint, the best one.
+    """
+    records = [r for r in group.records if _finite(r.get("value")) is not None]
+    measured = {r.get("step") for r in records if r.get("when") == "during"}
+    kept = [r for r in records if r.get("when") == "after" and r.get("step") in measured]
+    curve = [r for r in records if r not in kept]
     figure = go.Figure()
-    figure.add_scatter(
-        x=steps,
-        y=values,
-        customdata=labels,
-        hovertemplate="%{customdata}: %{y:.4g}<extra></extra>",
-        mode="lines+markers",
-        line={"color": _COLOURS[2], "width": 2},
-        marker={"size": 8},
-        error_y={
-            "type": "data", "array": ups, "arrayminus": downs, "thickness": 1.2, "width": 4,
-        },
-    )  # fmt: skip
+    banded = _add_intervals(figure, curve)
+    _add_measured(figure, curve, "lines+markers", {"size": 7})
+    if kept:
+        _add_measured(figure, kept, "markers", {"size": 10, "symbol": "diamond-open"})
     _layout(figure, legend=False)
-    intervals = any(up or down for up, down in zip(ups, downs, strict=True))
-    caption = "with confidence intervals" if intervals else ""
-    return Chart(group.title.replace("_", " "), caption, figure.to_json())
+    parts = [
+        *(["band: 95 % interval"] if banded else []),
+        *(["diamond: the model kept"] * bool(kept)),
+    ]
+    return Chart(group.title.replace("_", " "), "; ".join(parts), figure.to_json())
+
+
+def _finite(value: object) -> float | None:
+    number = as_number(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _add_intervals(figure: Any, records: list[dict[str, Any]]) -> bool:
+    """Fill the area between the ends of the intervals; tell whether there are any."""
+    known = [
+        (as_number(r.get("step")) or 0.0, low, high)
+        for r in records
+        if (low := _finite(r.get("low"))) is not None
+        and (high := _finite(r.get("high"))) is not None
+    ]
+    if len(known) < 2:
+        return False
+    _fill(figure, known, "rgba(47, 160, 132, 0.18)")
+    return True
+
+
+def _add_measured(figure: Any, records: list[dict[str, Any]], mode: str, marker: Any) -> None:
+    figure.add_scatter(
+        x=[as_number(r.get("step")) or 0.0 for r in records],
+        y=[_finite(r.get("value")) for r in records],
+        customdata=[_label(r) for r in records],
+        hovertemplate="%{customdata}: %{y:.4g}<extra></extra>",
+        mode=mode,
+        line={"color": _COLOURS[2], "width": 2},
+        marker={**marker, "color": _COLOURS[2]},
+    )
+
+
+def _label(record: dict[str, Any]) -> str:
+    """When it was measured, on how many rows, and how far it may be off."""
+    low, high = _finite(record.get("low")), _finite(record.get("high"))
+    text = f"{record.get('when', '')}, n = {record.get('n', '?')}"
+    return text if low is None or high is None else f"{text}, {low:.4g} to {high:.4g}"
 
 
 def _layout(figure: Any, *, legend: bool, scientific: bool = False) -> None:

@@ -70,6 +70,10 @@ class RunData:
                 points.append((step, value if math.isfinite(value) else math.nan))
         return points
 
+    def logged_twice(self) -> set[str]:
+        """Metrics of evaluators, which are logged for trackers too and stand under Evaluation."""
+        return {f"eval_{record.get('name')}" for record in self.evaluation}
+
     def metric_names(self) -> list[str]:
         """Every metric with a number somewhere, in the order of first appearance."""
         names: dict[str, None] = {}
