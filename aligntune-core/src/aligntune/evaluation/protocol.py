@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from aligntune.evaluation.metric import Metric
     from aligntune.plugins import Plugins
 
-__all__ = ["EvaluationContext", "EvaluationSettings", "Evaluator", "Progress", "Store"]
+__all__ = ["CUSTOM", "EvaluationContext", "EvaluationSettings", "Evaluator", "Progress", "Store"]
+
+CUSTOM = "custom_metric"
+"""The evaluator that measures with a function; a function among evaluators stands for it."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many rows of it are done, and how many there are."""

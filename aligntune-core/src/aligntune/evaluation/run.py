@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aligntune.errors import AlignTuneError, EvaluationError, UnavailableError, did_you_mean
-from aligntune.evaluation.protocol import EvaluationContext, EvaluationSettings, Evaluator
+from aligntune.evaluation.protocol import CUSTOM, EvaluationContext, EvaluationSettings, Evaluator
 from aligntune.evaluation.state import undisturbed
 from aligntune.plugins import get as installed_plugins
 from aligntune.scoring.build import missing_packages
@@ -38,8 +38,12 @@ class _Entry(Protocol):
     params: dict[str, Any]
 
 
-Evaluators = Sequence[str | Mapping[str, Any] | _Entry | Evaluator]
-"""Registered names, `{type, params}` (a mapping or the configuration's own object), or objects."""
+Function = Callable[[list[str], list[Any]], Any]
+"""What the evaluator `custom_metric` measures with: of completions and their references."""
+
+Evaluators = Sequence[str | Mapping[str, Any] | _Entry | Evaluator | Function]
+"""Registered names, `{type, params}` (a mapping or the configuration's own object), objects, or
+functions of completions and references."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,9 @@ def evaluate(
     return prepared.run(model, tokenizer)
 
 
-def resolve(wanted: str | Mapping[str, Any] | _Entry | Evaluator, plugins: Plugins) -> Evaluator:
+def resolve(
+    wanted: str | Mapping[str, Any] | _Entry | Evaluator | Function, plugins: Plugins
+) -> Evaluator:
     """The evaluator that an entry of a configuration names.
 
     Raises:
@@ -193,9 +199,18 @@ def resolve(wanted: str | Mapping[str, Any] | _Entry | Evaluator, plugins: Plugi
     return evaluator
 
 
-def _name_and_params(wanted: str | Mapping[str, Any] | _Entry) -> tuple[str, dict[str, Any]]:
+def _name_and_params(
+    wanted: str | Mapping[str, Any] | _Entry | Function,
+) -> tuple[str, dict[str, Any]]:
     if isinstance(wanted, str):
         return wanted, {}
+    if isinstance(wanted, type) and issubclass(wanted, Evaluator):
+        raise EvaluationError(
+            f"{wanted.__name__} is a class of evaluators; give an object of it: "
+            f"{wanted.__name__}(...)"
+        )
+    if callable(wanted):
+        return CUSTOM, {"function": wanted}
     if not isinstance(wanted, Mapping):
         return wanted.type, wanted.params
     unknown = sorted(set(wanted) - {"type", "params"})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.config.sections import EvaluatorConfig
 from aligntune.errors import Problem
+from aligntune.evaluation.protocol import CUSTOM
 from aligntune.scoring.build import missing_packages
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ SWITCHES = {
 }
 """Field of `evaluation` -> name of the evaluator that it turns on."""
 
-CUSTOM = "custom_metric"
 # Evaluator -> the field that names its model.
 _MODELS = {"bertscore": "bertscore_model", "semantic_similarity": "semantic_similarity_model"}
 

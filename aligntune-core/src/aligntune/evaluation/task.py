@@ -78,7 +78,8 @@ class EvalTask:
         fewshot_answer: template of the answer of an example. Unset, the reference.
         fewshot_delimiter: stands between examples, unless they are turns of a chat.
         target_delimiter: stands between the prompt of an example and its answer, likewise.
-        metrics: evaluators by name, as `{"type": name, "params": {...}}`, or objects.
+        metrics: evaluators by name, as `{"type": name, "params": {...}}`, as objects, or
+            functions of completions and references.
         max_new_tokens: longest completion, in tokens.
         temperature: 0 takes the likeliest token; above, tokens are sampled.
         top_p: nucleus sampling, above 0 and at most 1.
@@ -139,7 +140,7 @@ class EvalTask:
             raise EvaluationError(f"task {self.name!r}: {'; '.join(said)}")
         kept: dict[str, Any] = {
             "category": TaskCategory(self.category),
-            "metrics": _listed(self.metrics),
+            "metrics": tuple(map(_metric, _listed(self.metrics))),
             "stop": _listed(self.stop),
             "columns": dict(self.columns),
             "chat_template_kwargs": dict(self.chat_template_kwargs),
@@ -163,6 +164,13 @@ def _listed(value: Any) -> tuple[Any, ...]:
     """Several values as a tuple; a value that is no sequence, or a text, is one."""
     many = isinstance(value, Sequence) and not isinstance(value, str)
     return tuple(value) if many else (value,)
+
+
+def _metric(metric: Any) -> Any:
+    """A function as the evaluator that measures with it."""
+    from aligntune.evaluation.protocol import CUSTOM
+
+    return {"type": CUSTOM, "params": {"function": metric}} if callable(metric) else metric
 
 
 def _described(value: Any) -> Any:

@@ -172,7 +172,7 @@ def _json(value: Any) -> str:
 def _metrics(value: Any) -> list[Problem]:
     from aligntune.evaluation.protocol import Evaluator
 
-    given = (value,) if isinstance(value, (str, Mapping, Evaluator)) else value
+    given = (value,) if isinstance(value, (str, Mapping, Evaluator)) or callable(value) else value
     if not isinstance(given, Sequence):
         return [Problem("metrics", f"expected a list of metrics, not {value!r}")]
     if not given:
@@ -185,7 +185,8 @@ def _metric(index: int, metric: Any) -> Problem | None:
     from aligntune.evaluation.protocol import Evaluator
 
     path = f"metrics.{index}"
-    if isinstance(metric, Evaluator) or (isinstance(metric, str) and metric.strip()):
+    function = callable(metric) and not isinstance(metric, type)
+    if isinstance(metric, Evaluator) or function or (isinstance(metric, str) and metric.strip()):
         return None
     if isinstance(metric, Mapping):
         for key in metric:
@@ -199,11 +200,8 @@ def _metric(index: int, metric: Any) -> Problem | None:
         if not isinstance(metric.get("params") or {}, Mapping):
             return Problem(f"{path}.params", f"expected keys with values, not {metric['params']!r}")
         return None
-    hint = ""
-    if callable(metric):
-        hint = "a function is a metric as {'type': 'custom_metric', 'params': {'function': ...}}"
     what = f"a metric is a name, or `type` and `params`, not {metric!r}"
-    return Problem(path, what, hint=hint)
+    return Problem(path, what)
 
 
 def _columns(value: Any) -> list[Problem]:
