@@ -12,8 +12,6 @@ HUMANEVAL = EvalTask(
     description="164 functions to complete from their docstring (Chen et al. 2021), pass@1",
     dataset="openai/openai_humaneval",
     split="test",
-    prompt="{{ prompt }}",
-    columns={"tests": "{{ test }}"},
     metrics=("pass_at_k",),
     max_new_tokens=1024,
     stop=("\nclass", "\ndef", "\n#", "\nif", "\nprint"),
@@ -30,7 +28,6 @@ MBPP = EvalTask(
         "You are an expert Python programmer, and here is your task: {{ text }} Your code should "
         "pass these tests:\n\n{{ test_list | join('\n') }}\n[BEGIN]\n"
     ),
-    columns={"tests": "{{ test_list }}", "setup": "{{ test_setup_code }}"},
     num_fewshot=3,
     fewshot_split="prompt[1:4]",
     fewshot_sampler="first",

@@ -6,8 +6,6 @@ from aligntune.evaluation import EvalTask, TaskCategory
 
 __all__ = ["GSM8K", "MATH500"]
 
-_RIGHT = ({"type": "accuracy", "params": {"reward": "math_accuracy"}},)
-
 GSM8K = EvalTask(
     name="gsm8k",
     category=TaskCategory.MATH,
@@ -20,7 +18,7 @@ GSM8K = EvalTask(
     num_fewshot=5,
     fewshot_split="train",
     fewshot_answer="{{ answer }}",
-    metrics=_RIGHT,
+    metrics=("math_accuracy",),
     max_new_tokens=512,
     stop=("Question:",),
 )
@@ -37,6 +35,6 @@ MATH500 = EvalTask(
         "{{ problem }}\nPlease reason step by step, and put your final answer within \\boxed{}.\n"
     ),
     reference="{{ answer }}",
-    metrics=_RIGHT,
+    metrics=("math_accuracy",),
     max_new_tokens=2048,
 )
