@@ -89,7 +89,7 @@ def _of_evaluation(who: str, baseline: str, rows: Rows) -> list[str]:
             f"none of {lacking or 'any row'}; name an evaluation that generated completions of the "
             "same rows, one of each"
         )
-    named = ", ".join(f"{result.model} on {result.task}" for result, _ in fitting)
+    named = ", ".join(sorted(f"{result.model} on {result.task}" for result, _ in fitting))
     raise EvaluationError(
         f"evaluator {who!r}: baseline {baseline} holds the completions of these rows more than "
         f"once ({named}); name the samples_*.jsonl of one of them"
