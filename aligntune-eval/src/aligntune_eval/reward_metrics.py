@@ -226,7 +226,7 @@ class Refusal(RewardMetric):
         super().__init__(name, **params)
         self._column = str(params.get("column") or "should_refuse")
         self._good = params.get("refusing") == "good"
-        self._has_column = False
+        self._has_column: bool | None = None  # not known before the rows are
 
     def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
         super().prepare(rows, settings, plugins)
@@ -240,6 +240,8 @@ class Refusal(RewardMetric):
                 )
 
     def measures(self) -> dict[str, bool | None]:
+        if self._has_column is None:
+            return {}
         if not self._has_column:
             return {self._named("refusal_rate"): self._good}
         return {
