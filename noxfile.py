@@ -59,8 +59,9 @@ SUITES = {
     ),
     "trl": (
         EVERYTHING_AND_LIBRARIES,
-        # hatchling builds the packages of the documentation, with editables where they are edited.
-        ("editables", "hatchling", "hypothesis", "pytest-xdist", "wandb"),
+        # hatchling builds the packages of the documentation, with editables where they are edited;
+        # selenium opens the page of an evaluation in a browser.
+        ("editables", "hatchling", "hypothesis", "pytest-xdist", "selenium", "wandb"),
         ("tests/trl", "tests/learning", "tests/eval", "tests/together", "tests/docs"),
     ),
     "unsloth": (

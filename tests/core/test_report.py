@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from browsing import Page
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from aligntune.errors import DataError
 from aligntune.run import RunDirectory, write_report
@@ -20,41 +21,6 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 ATTACK = "<script>window.ran=1;alert(1)</script></script><img src=x onerror='window.ran=2'>"
-
-
-class Page:
-    """A report, opened and drawn."""
-
-    def __init__(self, browser: webdriver.Chrome, path: Path) -> None:
-        self.browser = browser
-        browser.get("about:blank")
-        for log in ("browser", "performance"):
-            browser.get_log(log)
-        browser.get(path.as_uri())
-        self.wait(lambda: self.all("body.drawn"))
-
-    def wait(self, until: Any) -> Any:
-        return WebDriverWait(self.browser, 20).until(lambda _: until())
-
-    def all(self, css: str) -> list[Any]:
-        return self.browser.find_elements(By.CSS_SELECTOR, css)
-
-    def one(self, css: str) -> Any:
-        return self.browser.find_element(By.CSS_SELECTOR, css)
-
-    def run(self, script: str) -> Any:
-        return self.browser.execute_script(script)
-
-    @property
-    def text(self) -> str:
-        return str(self.run("return document.body.innerText"))
-
-    def requests(self) -> set[str]:
-        messages = [
-            json.loads(e["message"])["message"] for e in self.browser.get_log("performance")
-        ]
-        sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-        return {p["request"]["url"] for p in sent}
 
 
 def grpo_run(path: Path) -> RunDirectory:

@@ -36,6 +36,8 @@ def resampled_sums(columns: Floats, seed: int = 0, resamples: int = RESAMPLES) -
         Shape (resamples, k).
     """
     n = len(columns)
+    # Sorted, so that the same rows in another order are drawn the same.
+    columns = columns[np.lexsort(columns.T[::-1])]
     generator = np.random.default_rng(seed)
     step = max(1, _CELLS // n)
     found: list[Floats] = []
