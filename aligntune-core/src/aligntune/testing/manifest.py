@@ -1,4 +1,4 @@
-"""What a manifest imports, and whether it says what its reward is."""
+"""What a manifest imports, and whether it says what its reward or evaluator is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from aligntune import plugins
-from aligntune.facts import RewardFacts
+from aligntune.facts import EvaluatorFacts, RewardFacts
 from aligntune.plugins import GROUP, normalised
 from aligntune.registry import RUNTIME_OWNER, Entry
 from aligntune.scoring.protocol import RewardFunction
@@ -39,7 +40,7 @@ print(json.dumps(sorted(loaded & set({heavy!r}))))
 class Manifest:
     """What a plugin registers under one name."""
 
-    entry: Entry[RewardFacts]
+    entry: Entry[RewardFacts] | Entry[EvaluatorFacts]
 
     @classmethod
     def of(cls, name: str) -> Manifest:
@@ -77,9 +78,10 @@ class Manifest:
 
     def disagreements(self, reward: RewardFunction) -> list[str]:
         """In which points the manifest and the reward say different things."""
-        return [*self._facts(), *self._against(reward)]
+        return [*self.facts(), *self._against(reward)]
 
-    def _facts(self) -> Iterator[str]:
+    def facts(self) -> Iterator[str]:
+        """What is wrong with the manifest by itself."""
         facts, name = self.entry.facts, self.entry.name
         if not facts.summary.strip() or "\n" in facts.summary:
             yield f"the summary of {name!r} must be one line"
@@ -91,10 +93,10 @@ class Manifest:
             except InvalidRequirement as error:
                 yield f"{text!r} is no requirement: {error}"
         if not inspect.getdoc(self.entry.load()):
-            yield f"{name!r} has no docstring, which `aligntune rewards describe` shows"
+            yield f"{name!r} has no docstring, which tells people what it is"
 
     def _against(self, reward: RewardFunction) -> Iterator[str]:
-        facts, name = self.entry.facts, self.entry.name
+        facts, name = cast("RewardFacts", self.entry.facts), self.entry.name
         if _declares(self.entry.load()):
             if reward.range != tuple(facts.range):
                 yield f"the manifest says the range {facts.range}, the class {reward.range}"
