@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aligntune.errors import ConfigError, Problem
 from aligntune.evaluation.preference import preference_accuracy, reward_margin
 from aligntune.evaluation.statistics import mean_metric
 
@@ -42,10 +43,16 @@ class PreferenceEvaluation:
         training: Dataset,
         fitting: Callable[[Dataset], Dataset],
     ) -> PreferenceEvaluation:
-        """Choose the rows, put the examples before them, and keep those that `fitting` keeps."""
+        """Choose the rows, put the examples before them, and keep those that `fitting` keeps.
+
+        Raises:
+            ConfigError: if the training pairs, which serve as examples, are texts and the rows are
+                chats, or the other way round.
+        """
         if wanted.dpo_eval_max_samples is not None:
             rows = _first(rows, wanted.dpo_eval_max_samples)
         examples = wanted.dpo_few_shot_examples_text or list(_first(training, EXAMPLES))
+        _check_examples(examples, rows)
 
         def put_before(row: dict[str, Any]) -> dict[str, Any]:
             return {"prompt": behind(examples, row["prompt"])}
@@ -80,6 +87,19 @@ class PreferenceEvaluation:
                 metrics.append(mean_metric(f"dpo_{setting}_reward", values, proportion=False))
             samples += made[:SHOWN]
         return metrics, samples
+
+
+def _check_examples(examples: str | Sequence[Mapping[str, Any]], rows: Dataset) -> None:
+    if isinstance(examples, str) or not examples or not len(rows):
+        return
+    kinds = [
+        "text" if isinstance(row["prompt"], str) else "chats" for row in (examples[0], rows[0])
+    ]
+    if kinds[0] != kinds[1]:
+        message = f"the training pairs, which serve as examples, are {kinds[0]}, and the evaluation"
+        hint = "set `evaluation.dpo_few_shot_examples_text`, which can stand before both"
+        where = "evaluation.dpo_eval_enabled"
+        raise ConfigError(Problem(where, f"{message} data are {kinds[1]}", hint=hint))
 
 
 def behind(examples: str | Sequence[Mapping[str, Any]], prompt: Any) -> Any:
