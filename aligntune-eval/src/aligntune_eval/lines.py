@@ -125,8 +125,8 @@ def output_type(
     settings: EvaluationSettings,
 ) -> str:
     """What the model was asked for, by lm-eval's name for it."""
-    if any("requests" in sample for sample in samples):
-        return "multiple_choice"
+    if requests := [sample["requests"] for sample in samples if "requests" in sample]:
+        return "multiple_choice" if any(len(each) > 1 for each in requests) else "loglikelihood"
     if any("completion" in sample or "completions" in sample for sample in samples):
         return "generate_until"
     paired = all(row.get(settings.prompt_column) and row.get("completion") for row in rows)

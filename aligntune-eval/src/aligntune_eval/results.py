@@ -65,6 +65,7 @@ def write_results(
     `model` is the path or name of the model, and `base` that of its base, where it is an adapter.
     The names of the tasks must differ.
     """
+    model = redact(model)
     now = datetime.now(UTC)
     stamp = now.replace(tzinfo=None).isoformat(timespec="microseconds").replace(":", "-")
     target = folder_of(folder, model)
@@ -109,6 +110,8 @@ def _results(
     first = outcomes[0].settings
     seconds = sum(outcome.evaluation.seconds for outcome in outcomes)
     arguments = {"pretrained": model} if base is None else {"pretrained": base, "peft": model}
+    systems = {outcome.task.system_prompt for outcome in outcomes}
+    system = systems.pop() if len(systems) == 1 else None
     by_task = {outcome.task.name: outcome for outcome in outcomes}
     return {
         "results": {name: _measured(each) for name, each in by_task.items()},
@@ -117,7 +120,10 @@ def _results(
         "versions": {name: each.task.version for name, each in by_task.items()},
         "n-shot": {name: each.task.num_fewshot for name, each in by_task.items()},
         "higher_is_better": {
-            name: {metric.name: metric.higher_is_better for metric in each.evaluation.metrics}
+            name: {
+                metric.name.partition(",")[0]: metric.higher_is_better
+                for metric in each.evaluation.metrics
+            }
             for name, each in by_task.items()
         },
         "n-samples": {
@@ -143,6 +149,11 @@ def _results(
         "model_source": "hf",
         "model_name": model,
         "model_name_sanitized": folder_of("", model).name,
+        "system_instruction": system,
+        "system_instruction_sha": None if system is None else hash_of(system),
+        "fewshot_as_multiturn": None,
+        "chat_template": None,
+        "chat_template_sha": None,
         "start_time": date - seconds,
         "end_time": date,
         "total_evaluation_time_seconds": str(seconds),

@@ -43,7 +43,7 @@ def evaluate_models(
     trust_remote_code: bool = False,
     plugins: Plugins | None = None,
     progress: RunProgress | None = None,
-    page: bool = False,
+    page: bool = True,
 ) -> list[TaskResult]:
     """Measure every model on every task, in their order, model by model.
 

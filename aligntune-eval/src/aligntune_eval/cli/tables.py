@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligntune.errors import EvaluationError
 from aligntune.run.files import to_json
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ __all__ = ["print_results", "results_as_json"]
 
 def results_as_json(results: Sequence[TaskResult], output_dir: str | None) -> str:
     """Everything but the samples, as JSON text."""
+    comparisons, notes = _comparisons(results)
     page = _page(output_dir)
     return to_json(
         {
             "results": [result.as_dict() for result in results],
-            "comparisons": [each.as_dict() for each in _comparisons(results)],
+            "comparisons": [each.as_dict() for each in comparisons],
+            "notes": notes,
             "page": None if page is None else str(page),
         },
         indent=2,
@@ -31,21 +34,24 @@ def results_as_json(results: Sequence[TaskResult], output_dir: str | None) -> st
 
 
 def print_results(results: Sequence[TaskResult], output_dir: str | None) -> None:
-    """A table for each task, the differences between models, and where the files are."""
+    """A table for each task, the differences between its models, and where the files are."""
     from rich.console import Console
+
+    from aligntune_eval.compare_table import print_comparisons
 
     console = Console()
     for task in dict.fromkeys(result.task for result in results):
-        console.print(_table([result for result in results if result.task == task]))
-    if comparisons := _comparisons(results):
-        from aligntune_eval.compare_table import print_comparisons
-
+        of_task = [result for result in results if result.task == task]
+        console.print(_table(of_task))
+        comparisons, notes = _comparisons(of_task)
         print_comparisons(comparisons, rows=0, console=console)
+        for note in notes:
+            console.print(note, soft_wrap=True, markup=False, highlight=False)
     files = [result.files for result in results if result.files is not None]
-    lines = [str(path) for each in files for path in (each.results, each.samples)]
+    paths = [path for each in files for path in (each.results, each.samples)]
     page = _page(output_dir)
-    for line in dict.fromkeys([*lines, *([str(page)] if page is not None else [])]):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    for path in dict.fromkeys([*paths, *([] if page is None else [page])]):
+        console.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
 
 def _page(output_dir: str | None) -> Path | None:
@@ -53,31 +59,32 @@ def _page(output_dir: str | None) -> Path | None:
     return page if page is not None and page.is_file() else None
 
 
-def _comparisons(results: Sequence[TaskResult]) -> list[Comparison]:
-    """Each further model of a task beside the first."""
+def _comparisons(results: Sequence[TaskResult]) -> tuple[list[Comparison], list[str]]:
+    """Each further model of a task beside the first, and why one is not compared."""
     from aligntune_eval.compare import compare
-    from aligntune_eval.reading import result_of
+    from aligntune_eval.reading import Result, result_of
 
-    found = []
+    def as_result(result: TaskResult) -> Result:
+        return result_of(
+            result.evaluation,
+            model=result.model,
+            task=result.task,
+            rows=result.rows,
+            settings=result.settings,
+        )
+
+    found: list[Comparison] = []
+    notes: list[str] = []
     firsts: dict[str, TaskResult] = {}
     for result in results:
         first = firsts.setdefault(result.task, result)
-        if first is not result:
-            found.append(
-                compare(
-                    *(
-                        result_of(
-                            each.evaluation,
-                            model=each.model,
-                            task=each.task,
-                            rows=each.rows,
-                            settings=each.settings,
-                        )
-                        for each in (first, result)
-                    )
-                )
-            )
-    return found
+        if first is result:
+            continue
+        try:
+            found.append(compare(as_result(first), as_result(result)))
+        except EvaluationError as error:  # the numbers stand without their difference
+            notes.append(f"{result.model} is not compared with {first.model}: {error}")
+    return found, notes
 
 
 def _table(results: Sequence[TaskResult]) -> Any:

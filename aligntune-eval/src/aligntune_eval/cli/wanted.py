@@ -109,17 +109,23 @@ def _of_dataset(wanted: Wanted) -> Any:
     from aligntune.evaluation import EvalTask
 
     assert wanted.dataset is not None
-    templates: dict[str, Any] = {
-        name: "{{ " + column + " }}"
-        for name, column in (
-            ("prompt", wanted.prompt_column),
-            ("reference", wanted.reference_column),
-        )
-        if column is not None
-    }
-    metrics = parse_evaluators(wanted.metrics or "perplexity", list(wanted.params))
+    named = {"prompt": wanted.prompt_column, "reference": wanted.reference_column}
+    columns = {to: column for to, column in named.items() if column is not None}
+
+    def renamed(row: dict[str, Any]) -> dict[str, Any]:
+        for to, column in columns.items():
+            if column not in row:
+                raise EvaluationError(
+                    f"--{to}-column: there is no column {column!r}; the columns there are: "
+                    f"{', '.join(row)}"
+                )
+        return {to: row[column] for to, column in columns.items()}
+
     return EvalTask(
-        name=Path(wanted.dataset).stem, dataset=wanted.dataset, metrics=metrics, **templates
+        name=Path(wanted.dataset).stem,
+        dataset=wanted.dataset,
+        metrics=parse_evaluators(wanted.metrics or "perplexity", list(wanted.params)),
+        processing_fn=renamed if columns else None,
     )
 
 
