@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 
 # Set before any test module imports the libraries that read them; child processes inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -20,6 +22,21 @@ def skipped(config: pytest.Config) -> int:
     if reporter is None or not os.environ.get("CI"):
         return 0
     return len(reporter.stats.get("skipped", []))
+
+
+frozen: set[str] = set()  # the modules whose objects are
+
+
+def pytest_runtest_setup() -> None:
+    """Once libraries have been imported, let the garbage collector leave them alone.
+
+    Each run of a trainer asks for a collection, which looks at a million objects of torch and
+    transformers that stay to the end.
+    """
+    if len(sys.modules) - len(frozen) > 300:
+        frozen.update(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -40,7 +40,7 @@ def write_report(run: RunDirectory) -> Path:
     Missing files and a run that failed are no obstacle; the page says what is not there.
     """
     import jinja2
-    import plotly.offline
+    from plotly.offline import get_plotlyjs
 
     from aligntune.run import report_charts
 
@@ -49,7 +49,7 @@ def write_report(run: RunDirectory) -> Path:
     curves = [*report_charts.evolution_charts(data), *report_charts.metric_charts(data)]
     others = report_charts.other_charts(data)
     evaluation = report_charts.evaluation_charts(groups)
-    scripts = [unified(plotly.offline.get_plotlyjs()), _template("report.js")]
+    scripts = [unified(get_plotlyjs()), _template("report.js")]
     loader = jinja2.FunctionLoader(_template)
     templates = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -110,7 +110,7 @@ def _logged_once(data: RunData) -> dict[str, float]:
 
 
 def _figures(charts: list[Chart]) -> list[Any]:
-    return [json.loads(chart.figure) for chart in charts]
+    return [chart.figure for chart in charts]
 
 
 def _samples(data: RunData) -> dict[str, Any]:

@@ -9,8 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import plotly.graph_objects as go
-
 from aligntune.run.files import as_number
 
 if TYPE_CHECKING:
@@ -38,11 +36,29 @@ _KNOWN: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Chart:
-    """One figure with its title; `figure` is plotly's JSON."""
+    """One figure with its title; `figure` is what plotly.js draws."""
 
     title: str
     caption: str
-    figure: str
+    figure: dict[str, Any]
+
+
+class _Figure:
+    """A figure as plotly.js reads it; plotly's own figures check each of their many parts anew."""
+
+    def __init__(self) -> None:
+        self.data: list[dict[str, Any]] = []
+        self.layout: dict[str, Any] = {}
+
+    def add_scatter(self, **parts: Any) -> None:
+        """Add a line, or an area."""
+        self.data.append({"type": "scatter", **parts})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figure in JSON values; there is no point where a number is not finite."""
+        for trace in self.data:
+            trace["y"] = [None if y is None or not math.isfinite(y) else y for y in trace["y"]]
+        return {"data": self.data, "layout": self.layout}
 
 
 def metric_charts(data: RunData) -> list[Chart]:
@@ -96,18 +112,18 @@ def _by_iteration(lines: list[dict[str, Any]], key: str) -> Series:
 
 
 def _of_iterations(title: str, caption: str, lines: dict[str, Series]) -> Chart:
-    figure = go.Figure()
+    figure = _Figure()
     for index, (name, points) in enumerate(lines.items()):
         _add_line(figure, points, name, _COLOURS[index % len(_COLOURS)])
     _layout(figure, legend=True)
-    figure.update_xaxes(title_text="iteration")
-    return Chart(title, caption, figure.to_json())
+    figure.layout["xaxis"]["title"]["text"] = "iteration"
+    return Chart(title, caption, figure.as_dict())
 
 
 def _chart(
     data: RunData, title: str, caption: str, key: str, band: tuple[str, ...] = ()
 ) -> Chart | None:
-    figure = go.Figure()
+    figure = _Figure()
     points, evaluated = data.series(key), data.series(f"eval_{key}")
     if len(points) < 2 and len(evaluated) < 2:
         return None
@@ -120,7 +136,7 @@ def _chart(
     _layout(
         figure, legend=len(points) > 0 and len(evaluated) > 0, scientific=key == "learning_rate"
     )
-    return Chart(title, _thinned(caption, points), figure.to_json())
+    return Chart(title, _thinned(caption, points), figure.as_dict())
 
 
 def _loss_caption(data: RunData) -> str:
@@ -135,15 +151,15 @@ def _rewards(data: RunData) -> Chart | None:
     keys = [key for key in _reward_means(data) if len(data.series(key)) > 1]
     if not keys:
         return None
-    figure = go.Figure()
+    figure = _Figure()
     for index, key in enumerate(keys):
         name = key.removeprefix("rewards/").removesuffix("/mean")
         _add_line(figure, data.series(key), name, _COLOURS[(index + 2) % len(_COLOURS)])
     _layout(figure, legend=True)
-    return Chart("Each reward", "mean of the raw values, before weights", figure.to_json())
+    return Chart("Each reward", "mean of the raw values, before weights", figure.as_dict())
 
 
-def _add_line(figure: Any, points: Series, name: str, colour: str) -> None:
+def _add_line(figure: _Figure, points: Series, name: str, colour: str) -> None:
     points = _thin(points)
     figure.add_scatter(
         x=[step for step, _ in points],
@@ -155,7 +171,7 @@ def _add_line(figure: Any, points: Series, name: str, colour: str) -> None:
     )
 
 
-def _add_band(figure: Any, data: RunData, key: str, band: tuple[str, ...]) -> None:
+def _add_band(figure: _Figure, data: RunData, key: str, band: tuple[str, ...]) -> None:
     """An area around the line: between two metrics, or one metric above and below."""
     middle = dict(data.series(key))
     first, last = dict(data.series(band[0])), dict(data.series(band[-1]))
@@ -170,7 +186,7 @@ def _add_band(figure: Any, data: RunData, key: str, band: tuple[str, ...]) -> No
         _fill(figure, points, "rgba(79, 127, 224, 0.18)")
 
 
-def _fill(figure: Any, points: list[tuple[float, float, float]], colour: str) -> None:
+def _fill(figure: _Figure, points: list[tuple[float, float, float]], colour: str) -> None:
     """An area between the second and the third number, over the first."""
     outline = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     steps = [step for step, _, _ in points]
@@ -195,7 +211,7 @@ def _evaluation(group: Measured) -> Chart:
     measured = {r.get("step") for r in records if r.get("when") == "during"}
     kept = [r for r in records if r.get("when") == "after" and r.get("step") in measured]
     curve = [r for r in records if r not in kept]
-    figure = go.Figure()
+    figure = _Figure()
     banded = _add_intervals(figure, curve)
     _add_measured(figure, curve, "lines+markers", {"size": 7})
     if kept:
@@ -205,7 +221,7 @@ def _evaluation(group: Measured) -> Chart:
         *(["band: 95 % interval"] if banded else []),
         *(["diamond: the model kept"] * bool(kept)),
     ]
-    return Chart(group.title.replace("_", " "), "; ".join(parts), figure.to_json())
+    return Chart(group.title.replace("_", " "), "; ".join(parts), figure.as_dict())
 
 
 def _finite(value: object) -> float | None:
@@ -213,7 +229,7 @@ def _finite(value: object) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def _add_intervals(figure: Any, records: list[dict[str, Any]]) -> bool:
+def _add_intervals(figure: _Figure, records: list[dict[str, Any]]) -> bool:
     """Fill the area between the ends of the intervals; tell whether there are any."""
     known = [
         (as_number(r.get("step")) or 0.0, low, high)
@@ -227,7 +243,7 @@ def _add_intervals(figure: Any, records: list[dict[str, Any]]) -> bool:
     return True
 
 
-def _add_measured(figure: Any, records: list[dict[str, Any]], mode: str, marker: Any) -> None:
+def _add_measured(figure: _Figure, records: list[dict[str, Any]], mode: str, marker: Any) -> None:
     figure.add_scatter(
         x=[as_number(r.get("step")) or 0.0 for r in records],
         y=[_finite(r.get("value")) for r in records],
@@ -246,9 +262,8 @@ def _label(record: dict[str, Any]) -> str:
     return text if low is None or high is None else f"{text}, {low:.4g} to {high:.4g}"
 
 
-def _layout(figure: Any, *, legend: bool, scientific: bool = False) -> None:
-    figure.update_layout(
-        template="none",
+def _layout(figure: _Figure, *, legend: bool, scientific: bool = False) -> None:
+    figure.layout.update(
         height=260,
         margin={"l": 52, "r": 12, "t": 8, "b": 40},
         showlegend=legend,
