@@ -26,7 +26,13 @@ ELSEWHERE = ("docs/first-reward-plugin.md",)
 PAGES = [
     str(path.relative_to(ROOT))
     # docs/rewards/*.md are read where the libraries of the rewards are, by tests/rewards.
-    for pattern in ("*.md", "aligntune-*/README.md", "docs/*.md", "docs/algorithms/*.md")
+    for pattern in (
+        "*.md",
+        "aligntune-*/README.md",
+        "docs/*.md",
+        "docs/algorithms/*.md",
+        "docs/evaluation/*.md",
+    )
     for path in sorted(ROOT.glob(pattern))
     if str(path.relative_to(ROOT)) not in ELSEWHERE
 ]

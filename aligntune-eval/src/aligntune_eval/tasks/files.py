@@ -10,6 +10,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligntune.config.problems import in_order
 from aligntune.config.sources import SUFFIXES, read_file
 from aligntune.errors import ConfigError, Problem, did_you_mean
 from aligntune.evaluation import EvalTask
@@ -82,7 +83,7 @@ def read_tasks(path: str | Path) -> list[EvalTask]:
     for prefix, values in given.items():
         problems.extend(_placed(problem, prefix, document) for problem in _problems(values))
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(in_order(problems))
     return [EvalTask(**values) for values in given.values()]
 
 
