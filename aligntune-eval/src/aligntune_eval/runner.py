@@ -18,8 +18,9 @@ from aligntune.scoring.conversation import is_conversation
 from aligntune_eval.devices import device_of
 from aligntune_eval.load import LoadedModel, load_tokenizer, precision_of
 from aligntune_eval.results import safe_task
-from aligntune_eval.running import How, RunProgress, TaskResult, run_model
+from aligntune_eval.running import How, RunProgress, run_model
 from aligntune_eval.sources import find_models, libraries
+from aligntune_eval.task_result import TaskResult
 from aligntune_eval.tasks import HarnessTask, Runnable, find_tasks, prepare_task
 
 if TYPE_CHECKING:

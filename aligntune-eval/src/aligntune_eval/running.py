@@ -12,25 +12,24 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from aligntune_eval.finished import Finished, evaluation_from, evaluation_to, find_finished
 from aligntune_eval.load import LoadedModel, load_model
 from aligntune_eval.results import TaskOutcome, folder_of, safe_task, write_results
 from aligntune_eval.store import FileStore
+from aligntune_eval.task_result import TaskResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from aligntune.evaluation import Evaluation, EvaluationSettings
-    from aligntune.evaluation.columns import Rows
+    from aligntune.evaluation import Evaluation
     from aligntune_eval.load import Precision
-    from aligntune_eval.results import ResultFiles
     from aligntune_eval.sources import ModelSource
     from aligntune_eval.tasks import Runnable
 
-__all__ = ["How", "RunProgress", "TaskResult", "run_model"]
+__all__ = ["How", "RunProgress", "run_model"]
 
 logger = logging.getLogger("aligntune.eval")
 
@@ -38,42 +37,6 @@ RunProgress = Callable[[str, str, str, int, int], None]
 """Called with model, task, what is being done, how much of it is done, and how much there is."""
 
 _DONE = "evaluation"  # key of the store under which a finished task waits for its files
-
-
-@dataclass(frozen=True)
-class TaskResult:
-    """What one model did on one task.
-
-    `model`: as it was given. `task`: its name. `evaluation`: metrics and samples. `files`: where
-    they stand, or None without an output folder. `rows`: those that were measured, of `available`.
-    `settings`: how. `state`: `measured`; `resumed`, where an earlier process had begun; or `read`,
-    where it was finished before and is read back. `resumed`: how many values (completions,
-    log-likelihoods) an earlier process had left. `seconds`: spent on it now, loading left out.
-    """
-
-    model: str
-    task: str
-    evaluation: Evaluation
-    files: ResultFiles | None
-    rows: Rows
-    available: int
-    settings: EvaluationSettings
-    state: Literal["measured", "resumed", "read"]
-    resumed: int
-    seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The result as JSON values; the samples are left out."""
-        files = [] if self.files is None else [str(self.files.results), str(self.files.samples)]
-        return {
-            "model": self.model,
-            "task": self.task,
-            "rows": len(self.rows),
-            **self.evaluation.as_dict(),
-            "state": self.state,
-            "resumed": self.resumed,
-            "files": files,
-        }
 
 
 @dataclass(frozen=True)

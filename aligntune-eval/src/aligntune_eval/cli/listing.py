@@ -38,7 +38,19 @@ def list_command(wanted: Wanted, *, as_json: bool) -> None:
         print_json({"tasks": tasks, "evaluators": evaluators})
         return
     _show("tasks", tasks, ("category", "category"))
+    _say_lm_eval()
     _show("evaluators", evaluators, ("needs", "needs"))
+
+
+def _say_lm_eval() -> None:
+    import importlib.util
+
+    from aligntune.cli.console import out
+
+    here = importlib.util.find_spec("lm_eval") is not None
+    more = "`lm-eval ls tasks` lists them" if here else 'pip install "aligntune-eval[lm-eval]"'
+    text = f"a task of lm-eval is written lm_eval:NAME; {more}"
+    out.print(f"\n{text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _common(entry: Entry[Any]) -> dict[str, Any]:

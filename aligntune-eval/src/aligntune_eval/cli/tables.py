@@ -62,16 +62,6 @@ def _page(output_dir: str | None) -> Path | None:
 def _comparisons(results: Sequence[TaskResult]) -> tuple[list[Comparison], list[str]]:
     """Each further model of a task beside the first, and why one is not compared."""
     from aligntune_eval.compare import compare
-    from aligntune_eval.reading import Result, result_of
-
-    def as_result(result: TaskResult) -> Result:
-        return result_of(
-            result.evaluation,
-            model=result.model,
-            task=result.task,
-            rows=result.rows,
-            settings=result.settings,
-        )
 
     found: list[Comparison] = []
     notes: list[str] = []
@@ -81,7 +71,7 @@ def _comparisons(results: Sequence[TaskResult]) -> tuple[list[Comparison], list[
         if first is result:
             continue
         try:
-            found.append(compare(as_result(first), as_result(result)))
+            found.append(compare(first.as_result(), result.as_result()))
         except EvaluationError as error:  # the numbers stand without their difference
             notes.append(f"{result.model} is not compared with {first.model}: {error}")
     return found, notes
