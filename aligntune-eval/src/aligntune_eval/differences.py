@@ -70,7 +70,10 @@ def _why_not(
     if not kept:
         return "no row has a value in both"
     for metric, result in zip((one, other), results, strict=True):
-        if one.combine.kind != "corpus" and not _made_by(metric, result):
+        rows = [row for row in result.rows if has_values(row, one.combine)]
+        if len(rows) != metric.n:
+            return f"{len(rows)} of the {metric.n} rows of {result.model} are in its samples"
+        if one.combine.kind != "corpus" and not _make(rows, metric):
             return f"the rows of {result.model} do not give the number in its results"
     return ""
 
@@ -143,8 +146,8 @@ def _with_bootstrap(difference: Difference, drawn: Floats) -> Difference:
     return replace(difference, stderr=spread, low=low, high=high, method=method)
 
 
-def _made_by(metric: Metric, result: Result) -> bool:
+def _make(rows: list[Row], metric: Metric) -> bool:
     """Whether the rows give the number that stands in the results."""
     assert metric.combine is not None
-    value = combined(metric.combine, [r for r in result.rows if has_values(r, metric.combine)])
+    value = combined(metric.combine, rows)
     return value is not None and math.isclose(value, metric.value, rel_tol=1e-6, abs_tol=1e-9)
