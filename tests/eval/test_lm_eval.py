@@ -197,7 +197,7 @@ def test_a_group_has_its_mean_and_that_of_each_task(
     found = ready.run(model, tokenizer)
     theirs = by_lm_eval(path, "both")
     assert equal(found, theirs, "both") == 1
-    assert equal(found, theirs, "small", "small/") == equal(found, theirs, "large", "large/") == 2
+    assert equal(found, theirs, "small", "small.") == equal(found, theirs, "large", "large.") == 2
     acc = found.metric("acc")
     assert (acc.n, len(found.samples), ready.available) == (18, 18, 18)
     assert acc.details["interval"] == "wilson"
@@ -221,7 +221,7 @@ def test_an_unweighted_group_has_an_interval_that_says_what_it_is(
     metric = found.metric("acc_norm")
     assert metric.stderr is not None
     assert metric.low == pytest.approx(metric.value - 1.96 * metric.stderr, abs=1e-4)
-    if found.metric("small/acc_norm").value != found.metric("large/acc_norm").value:
+    if found.metric("small.acc_norm").value != found.metric("large.acc_norm").value:
         assert (metric.details["interval"], metric.combine) == ("normal", None)
 
 
@@ -231,8 +231,8 @@ def test_a_folder_is_all_its_tasks(tmp_path: Path, model: Any, tokenizer: Any) -
     ready = harness_task(str(tmp_path / "mine"))
     assert (ready.task.name, len(ready.rows)) == ("mine", 7)
     found = ready.run(model, tokenizer)
-    assert {"one/acc", "two/bits_per_byte"} <= {metric.name for metric in found.metrics}
-    assert found.metric("one/acc").n == 3
+    assert {"one.acc", "two.bits_per_byte"} <= {metric.name for metric in found.metrics}
+    assert found.metric("one.acc").n == 3
 
 
 def test_answers_of_a_killed_evaluation_are_not_asked_again(

@@ -7,7 +7,8 @@ shape has no place for stands under `aligntune`, so that nothing is lost on the 
 What a model was asked about a row is read off the sample: `completion` and `completions` for what
 it wrote; `requests`, a list of `{"context", "continuation", "logprob", "greedy"}`, for
 continuations whose likelihood was computed, such as the choices of a question; `nll` for a text or
-completion that was scored.
+completion that was scored. `logged`, of a task of lm-eval, holds what lm-eval itself writes of it:
+`{"generation": arguments, "values": {metric: value}}`.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def line_of(
     prompt = _text(sample.get("prompt", row.get(settings.prompt_column, "")))
     target = _text(sample.get("reference", ""))
     arguments, responses, filtered = _requests(sample, row, prompt, settings)
+    logged = sample.get("logged", {}).get("values", {})
     return {
         "doc_id": sample["row"],
         "doc": dict(row),
@@ -67,11 +69,11 @@ def line_of(
         "resps": responses,
         "filtered_resps": filtered,
         "filter": "none",
-        "metrics": list(measured),
+        "metrics": list(logged or measured),
         "doc_hash": hash_of(_json(dict(row), indent=2)),
         "prompt_hash": hash_of(arguments[0]["arg_0"] if arguments else prompt),
         "target_hash": hash_of(target),
-        **measured,
+        **(measured | logged),
         "aligntune": _rest(sample, prompt, target, notes),
     }
 
@@ -149,7 +151,8 @@ def _requests(
         return arguments, [[answer] for answer in answers], answers
     if "completion" in sample or "completions" in sample:
         answers = list(sample.get("completions") or [sample["completion"]])
-        arguments = [{"arg_0": prompt, "arg_1": generation_arguments(settings)}]
+        own = sample.get("logged", {}).get("generation")
+        arguments = [{"arg_0": prompt, "arg_1": own or generation_arguments(settings)}]
         return arguments, [answers], [answers if len(answers) > 1 else answers[0]]
     arguments = [{"arg_0": _scored(row, prompt)}]
     if row.get(settings.prompt_column) is not None and row.get("completion") is not None:

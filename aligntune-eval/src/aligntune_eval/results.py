@@ -117,7 +117,10 @@ def _results(
         "results": {name: _measured(each) for name, each in by_task.items()},
         "group_subtasks": {name: [] for name in by_task},
         "configs": {name: _config(each) for name, each in by_task.items()},
-        "versions": {name: each.task.version for name, each in by_task.items()},
+        "versions": {
+            name: each.task.metadata.get("version", each.task.version)
+            for name, each in by_task.items()
+        },
         "n-shot": {name: each.task.num_fewshot for name, each in by_task.items()},
         "higher_is_better": {
             name: {
@@ -178,8 +181,10 @@ def _measured(outcome: TaskOutcome) -> dict[str, Any]:
 
 
 def _config(outcome: TaskOutcome) -> dict[str, Any]:
-    """The task by the names of lm-eval's `TaskConfig`."""
+    """The task by the names of lm-eval's `TaskConfig`; of a task of lm-eval, its own."""
     task, settings = outcome.task, outcome.settings
+    if "config" in task.metadata:
+        return dict(task.metadata["config"])
     kind = output_type(outcome.evaluation.samples, outcome.rows, settings)
     asked = {}
     if kind == "generate_until":

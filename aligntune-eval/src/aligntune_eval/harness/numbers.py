@@ -50,7 +50,7 @@ def metrics_of(ready: PreparedHarness, results: Mapping[str, Any]) -> list[Metri
 def prefix_of(name: str, ready: PreparedHarness) -> str:
     """What stands before the metrics of a task or group that is one of several."""
     alone = len(ready.loaded["tasks"]) == 1 and not ready.loaded.get("groups")
-    return "" if alone or name == ready.task.name else f"{name}/"
+    return "" if alone or name == ready.task.name else f"{name}."
 
 
 def score_name(metric: str, kind: str) -> str:

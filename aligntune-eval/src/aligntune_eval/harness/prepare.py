@@ -254,11 +254,21 @@ def _description(found: Found, tasks: Mapping[str, Any], how: How, version: str)
         version=int(only) if isinstance(only, (int, float)) and only >= 1 else 1,
         metadata={
             "lm_eval": version,
+            **_own_form(tasks),
             "versions": versions,
             "output_types": sorted(map(str, kinds)),
             "files": [str(document.path) for document in found.documents.values()],
         },
     )
+
+
+def _own_form(tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """Version and configuration of a single task, as lm-eval writes them."""
+    if len(tasks) != 1:
+        return {}
+    (task,) = tasks.values()
+    config = json.loads(json.dumps(task.dump_config(), default=str))
+    return {"version": task.VERSION, "config": config}
 
 
 def _digest(value: Any) -> str:

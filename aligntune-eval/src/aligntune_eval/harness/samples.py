@@ -25,6 +25,8 @@ def samples_of(ready: PreparedHarness, results: Mapping[str, Any]) -> list[dict[
             place = begin + int(line["doc_id"])
             if place == len(found):
                 found.append(_sample(place, line, task, name if several else None))
+                if not several:
+                    found[place]["logged"] = _logged(line, task)
             _add_scores(found[place], line, task, name, ready)
     return found
 
@@ -55,6 +57,23 @@ def _sample(place: int, line: Mapping[str, Any], task: Any, name: str | None) ->
         if task.OUTPUT_TYPE == "multiple_choice":
             sample |= _choice(sample["requests"], line["target"])
     return sample
+
+
+def _logged(line: Mapping[str, Any], task: Any) -> dict[str, Any]:
+    """What lm-eval writes of a row that our sample has in another form."""
+    logged: dict[str, Any] = {}
+    if task.OUTPUT_TYPE == "generate_until":
+        logged["generation"] = dict(line["arguments"][0][1])
+    if line["filter"] == "none":
+        logged["values"] = {metric: _json(line[metric]) for metric in line["metrics"]}
+    return logged
+
+
+def _json(value: Any) -> Any:
+    """A value of numpy's, or a tuple of them, as JSON has it."""
+    if isinstance(value, (list, tuple)):
+        return [_json(each) for each in value]
+    return value.item() if hasattr(value, "item") else value
 
 
 def _choice(requests: Sequence[Mapping[str, Any]], target: Any) -> dict[str, Any]:
