@@ -7,6 +7,7 @@ of `aligntune_eval.reward_metrics` are the same thing, each with a reward of its
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import EvaluationError
@@ -56,6 +57,8 @@ class MeanReward(Evaluator):
             UnavailableError: if it needs a package that is not installed, with the command.
             DataError, EvaluationError: if the rows lack what it requires.
         """
+        if (column := self.reward.params.get("reference_column")) is not None:
+            settings = replace(settings, reference_column=column)
         super().prepare(rows, settings, plugins)
         self._made = self.reward.prepare(self.name, rows, settings, plugins)
 

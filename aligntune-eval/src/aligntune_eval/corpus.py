@@ -255,7 +255,8 @@ def _score(scorer: Any, counts: Floats) -> float:
 
 
 def _resampled(scorer: Any, counts: Floats, seed: int) -> Floats:
-    """The metric of corpora drawn from these rows, rows with replacement."""
+    """The metric of corpora drawn from these rows, rows with replacement, in whatever order."""
+    counts = counts[np.lexsort(counts.T)]
     generator, n = np.random.default_rng(seed), len(counts)
     drawn = generator.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) @ counts
     return np.array([_score(scorer, row) for row in drawn])

@@ -53,7 +53,13 @@ class RewardMetric(MeanReward):
         return {name: getattr(reward, name) for name in self.shown}
 
 
-class MathAccuracy(RewardMetric):
+class _Compared(RewardMetric):
+    """One that compares completions with references."""
+
+    needs: ClassVar[tuple[str, ...]] = ("prompt", "reference")
+
+
+class MathAccuracy(_Compared):
     r"""Share of completions whose final answer equals the reference as mathematics, 0 to 1.
 
     The reward `math_accuracy`: every `\boxed{…}` of a completion must be right, so
@@ -66,7 +72,7 @@ class MathAccuracy(RewardMetric):
     called = of = "math_accuracy"
 
 
-class Bertscore(RewardMetric):
+class Bertscore(_Compared):
     """Mean BERTScore (Zhang et al. 2020, arXiv 1904.09675) of completions and references, 0 to 1.
 
     The reward `bertscore`, F of greedy matching of an encoder's vectors. Higher is better. Rows
@@ -93,7 +99,7 @@ class Bertscore(RewardMetric):
             )
 
 
-class SemanticSimilarity(RewardMetric):
+class SemanticSimilarity(_Compared):
     """Mean of max(0, cosine) of the sentence vectors of completion and reference, 0 to 1.
 
     The reward `semantic_similarity`, by sentence-transformers (Reimers and Gurevych 2019, arXiv
@@ -106,7 +112,7 @@ class SemanticSimilarity(RewardMetric):
     shown = ("model", "revision")
 
 
-class Codebleu(RewardMetric):
+class Codebleu(_Compared):
     """Mean CodeBLEU (Ren et al. 2020, arXiv 2009.10297) of Python programs, 0 to 1.
 
     The reward `codebleu`, but as in the paper divided by the reference's size alone (`symmetric`
@@ -138,7 +144,7 @@ class Codebleu(RewardMetric):
                 ) from error
 
 
-class FactualAccuracy(RewardMetric):
+class FactualAccuracy(_Compared):
     """How far completions say what their references say, and nothing against it, 0 to 1.
 
     The reward `factual_correctness`: P(the completion entails the reference) times 1 - the largest
