@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aligntune.run.pages import embedded, script_hash, unified
@@ -25,6 +26,8 @@ from aligntune.run.report_data import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import jinja2
+
     from aligntune.run.directory import RunDirectory
     from aligntune.run.report_charts import Chart
 
@@ -39,7 +42,6 @@ def write_report(run: RunDirectory) -> Path:
 
     Missing files and a run that failed are no obstacle; the page says what is not there.
     """
-    import jinja2
     from plotly.offline import get_plotlyjs
 
     from aligntune.run import report_charts
@@ -50,12 +52,8 @@ def write_report(run: RunDirectory) -> Path:
     others = report_charts.other_charts(data)
     evaluation = report_charts.evaluation_charts(groups)
     scripts = [unified(get_plotlyjs()), _template("report.js")]
-    loader = jinja2.FunctionLoader(_template)
-    templates = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    templates.filters.update(number=number, plain=_shown, sentence=_sentence, json=embedded)
-    page = templates.get_template("report.html.j2").render(
+    template = _templates().get_template("report.html.j2")
+    page = template.render(
         data=data,
         run=_headline(run, data),
         cards=cards(data),
@@ -72,6 +70,21 @@ def write_report(run: RunDirectory) -> Path:
     )
     run.write_text(run.report, page)
     return run.report
+
+
+@lru_cache(maxsize=1)
+def _templates() -> jinja2.Environment:
+    """The page's templates, compiled once in a process."""
+    import jinja2
+
+    templates = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(number=number, plain=_shown, sentence=_sentence, json=embedded)
+    return templates
 
 
 def _template(name: str) -> str:
