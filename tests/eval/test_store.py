@@ -142,3 +142,14 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) 
 
 def test_changes_are_named() -> None:
     assert changes({"a": "1", "b": "2"}, {"a": "1", "c": "3"}) == ["b", "c"]
+
+
+def test_each_put_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine that loses power keeps: the lines were there when the disk was asked."""
+    path = tmp_path / "part.jsonl"
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(len(path.read_text().splitlines())))
+    with FileStore(path, BINDING) as store:
+        store.put({"one": 1})
+        store.put({"two": 2})
+    assert synced == [1, 2, 3]
