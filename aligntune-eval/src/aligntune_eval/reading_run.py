@@ -6,6 +6,7 @@ rows, and are read without them.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import EvaluationError
@@ -61,10 +62,9 @@ def _result(
             last[str(line.get("name"))] = line
     steps = {line.get("step") for line in last.values()}
     step = max((s for s in steps if isinstance(s, int | float)), default=None)
-    rows = tuple(
-        _row(index, line)
-        for index, line in enumerate(line for line in shown if line.get("step") == step)
-    )
+    at_end = (line for line in shown if line.get("step") == step)
+    # The last step may be measured twice, during and after training; the later line counts.
+    rows = tuple({row.key: row for row in map(_row, itertools.count(), at_end)}.values())
     metrics = tuple(_metric(run.evaluation, line) for line in last.values())
     notes = [f"measured by the training run in {run.path}, last at step {step}"]
     if len(steps) > 1:

@@ -151,7 +151,7 @@
     own.names.forEach((key, at) => {
       if (key !== name && values[at] !== null) head.append(element("span", "part", `${key} ${number(values[at])}`));
     });
-    const texts = element("div", "texts");
+    const texts = element("div", each.beside === null ? "texts" : "texts two");
     texts.append(text("Prompt", prompt ?? asked));
     if (reference) texts.append(text("Reference", reference));
     const models = index[task].models;
@@ -252,14 +252,18 @@
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("click", () => open(button));
   }
-  for (const id of ["rows-search", "rows-order", "rows-wrong", "rows-changed"]) {
-    find(id).addEventListener("input", again);
-  }
-  find("rows-beside").addEventListener("input", () => {
+  function beside() {
     const { value } = find("rows-beside");
     shown.beside = value === "" ? null : Number(value);
     show();
-  });
+  }
+
+  for (const kind of ["input", "change"]) {
+    for (const id of ["rows-search", "rows-order", "rows-wrong", "rows-changed"]) {
+      find(id).addEventListener(kind, again);
+    }
+    find("rows-beside").addEventListener(kind, beside);
+  }
   find("rows-filter").addEventListener("submit", (event) => event.preventDefault());
   const turn = (to) => () => {
     page = to(page);
