@@ -20,8 +20,8 @@ from aligntune.config import DatasetConfig
 from aligntune.data import load_rows
 from aligntune.errors import ConfigError, DataError
 
-# A twentieth of all cases for each test: these touch files, those of the configuration do not.
-CASES = int(os.environ.get("ALIGNTUNE_EXAMPLES", "1000")) // 20
+# A fiftieth of all cases for each test: these touch files, those of the configuration do not.
+CASES = int(os.environ.get("ALIGNTUNE_EXAMPLES", "2500")) // 50
 few = settings(
     max_examples=max(1, CASES),
     deadline=None,

@@ -12,7 +12,7 @@ from aligntune.config import DatasetConfig
 from aligntune.data import CONTRACTS, FORMATS, LeaveOut, Normaliser, make_normaliser
 from aligntune.errors import DataError
 
-EXAMPLES = int(os.environ.get("ALIGNTUNE_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("ALIGNTUNE_EXAMPLES", "500")) // 5
 ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 
 columns = sorted({name for one in FORMATS for role in one.roles for name in (
