@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from aligntune import plugins
 from aligntune.errors import AlignTuneError, UnavailableError
 from aligntune.evaluation import EvaluationSettings, prepare
+from aligntune.evaluation.columns import COMPARED
 from aligntune.scoring.references import REFERENCE_COLUMNS
 
 # Parameters without which an evaluator cannot be made.
@@ -39,6 +40,7 @@ ROW = {
 MET_BY = {
     "text": ("text", "messages", "prompt", "completion"),
     "reference": REFERENCE_COLUMNS,
+    COMPARED: (*REFERENCE_COLUMNS, "completion"),
 }
 ENTRIES = {entry.name: entry for entry in plugins.get().evaluators}
 
@@ -97,15 +99,9 @@ def test_a_missing_package_is_named_with_what_installs_it(
         assert f'pip install "{facts.install}"' in said
 
 
-@pytest.mark.parametrize("name", ["bleu", "chrf", "ter", "rouge", "meteor", "f1", "custom_metric"])
-def test_without_a_reference_a_completion_will_do_and_nothing_else(name: str) -> None:
-    """`needs` has no word for "the one or the other", so these check it themselves."""
-    gone = (*REFERENCE_COLUMNS, "completion")
-    without = {key: value for key, value in ROW.items() if key not in gone}
-    said = refusal(name, [without])
-    assert "no reference column: looked for reference, answer" in said
-    assert "row 1" in refusal(name, [ROW, without])
-    assert "is an empty list" in refusal(name, [{**ROW, "reference": []}])
+@pytest.mark.parametrize("name", ["bleu", "chrf", "ter", "rouge", "meteor", "f1", "exact_match"])
+def test_an_empty_list_is_no_reference(name: str) -> None:
+    assert "'reference' of row 1 is an empty list" in refusal(name, [ROW, {**ROW, "reference": []}])
 
 
 @pytest.mark.parametrize("name", ENTRIES)

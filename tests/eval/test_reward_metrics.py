@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 
 from aligntune import plugins
+from aligntune.config import EvaluationConfig, load_config
 from aligntune.errors import AlignTuneError, ConfigError, EvaluationError
-from aligntune.evaluation import Evaluation, EvaluationSettings, evaluate, prepare
+from aligntune.evaluation import (
+    Evaluation,
+    EvaluationSettings,
+    evaluate,
+    prepare,
+    prepare_measurements,
+)
 from aligntune.testing import make_classifier, make_encoder
-from aligntune_rewards import FactualCorrectnessReward
+from aligntune_rewards import BertscoreReward, FactualCorrectnessReward
 
 Measure = Callable[..., Evaluation]
 
@@ -212,3 +219,43 @@ def test_the_reward_s_own_checks_come_before_a_model(
 def test_a_model_that_cannot_be_loaded_is_named() -> None:
     with pytest.raises(ConfigError, match=r"needs the model 'no/such', which cannot be loaded"):
         check("factual_accuracy", [{"answer": "x"}], model="no/such")
+
+
+def test_the_switches_of_a_run_measure_completions_of_conversations(
+    model: Any, tokenizer: Any, say: Any, encoder: str, toxic: str
+) -> None:
+    """As SFT has them: the last answer of a conversation is the reference."""
+    config = load_config(
+        {
+            "algorithm": "sft",
+            "model": {"name_or_path": "m"},
+            "datasets": [{"name": "d.jsonl"}],
+            "eval_datasets": [{"name": "e.jsonl"}],
+            "evaluation": {
+                "compute_bertscore": True,
+                "bertscore_model": encoder,
+                "compute_semantic_similarity": True,
+                "semantic_similarity_model": encoder,
+                "compute_codebleu": True,
+                "compute_perplexity": False,
+                "compute_rouge": False,
+                "compute_bleu": False,
+            },
+        }
+    )
+    talk = [{"role": "user", "content": "x?"}, {"role": "assistant", "content": "cat"}]
+    measurements = prepare_measurements(config, [{"messages": talk}] * 2, plugins.get())
+    assert measurements is not None
+    say([["cat"], ["sleeps"]])
+    found = measurements.run(model, tokenizer, quality=True)
+    names = ["bertscore", "semantic_similarity", "codebleu"]
+    assert [metric.name for metric in found.metrics] == names
+    for metric in found.metrics[:2]:
+        assert 0.4 < metric.value < 1
+        assert metric.details["model"] == encoder
+        assert metric.details["reference_column"] == "completion"
+    assert [sample["reference"] for sample in found.samples] == ["cat", "cat"]
+
+
+def test_the_default_model_of_bertscore_s_switch_has_its_layer() -> None:
+    assert BertscoreReward(EvaluationConfig().bertscore_model).layer == 40

@@ -60,7 +60,12 @@ class MeanReward(Evaluator):
         if (column := self.reward.params.get("reference_column")) is not None:
             settings = replace(settings, reference_column=column)
         super().prepare(rows, settings, plugins)
+        rows, settings = self.read(rows, settings)
         self._made = self.reward.prepare(self.name, rows, settings, plugins)
+
+    def read(self, rows: Rows, settings: EvaluationSettings) -> tuple[Rows, EvaluationSettings]:
+        """The rows and settings as the reward is shown them."""
+        return rows, settings
 
     def measures(self) -> dict[str, bool | None]:
         return {self.name: self.higher_is_better}
@@ -76,13 +81,14 @@ class MeanReward(Evaluator):
             self.prepare(context.rows, context.settings, context.plugins)
         assert self._made is not None
         answers = answers_of(context)
-        times = len(answers) // len(context.rows)
-        if (references := self.reward.references(context.rows)) is not None:
+        rows, settings = self.read(context.rows, context.settings)
+        times = len(answers) // len(rows)
+        if (references := self.reward.references(rows)) is not None:
             context.note("reference", references)
         values = self.reward.values(
-            repeated(context.rows, times),
+            repeated(rows, times),
             [answer.text for answer in answers],
-            context.settings,
+            settings,
             ids=[answer.ids for answer in answers],
         )
         self._check(values, times)

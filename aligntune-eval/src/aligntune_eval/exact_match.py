@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aligntune.evaluation import EvaluationContext, Metric
 from aligntune_eval.reference_metric import ReferenceMetric
@@ -21,7 +21,7 @@ class ExactMatch(ReferenceMetric):
     """Share of completions that equal their reference, 0 to 1; higher is better.
 
     White space at both ends never counts. A reference that is a list names several right answers.
-    Rows need a prompt and a reference.
+    Rows need a prompt and a reference or `completion`.
 
     `ignore_case` compares case-folded, `ignore_punctuation` without ASCII punctuation.
     `normalize`: `"squad"` compares as SQuAD's official script does: lower case, no punctuation, no
@@ -30,8 +30,6 @@ class ExactMatch(ReferenceMetric):
     Raises:
         ValueError: for another `normalize`, or with it an option that it makes void.
     """
-
-    needs: ClassVar[tuple[str, ...]] = ("prompt", "reference")
 
     def __init__(
         self,

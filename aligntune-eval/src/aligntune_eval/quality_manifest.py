@@ -25,12 +25,12 @@ def _of_a_reward(extra: str = "", *packages: str) -> dict[str, Any]:
 
 def register_quality(register: Register[EvaluatorFacts]) -> None:
     """Register the evaluators of this group."""
-    compared = ("prompt", "reference")
+    compared = ("prompt", "reference or completion")
     register(
         "f1",
         "aligntune_eval.f1:F1",
         summary="F1 of the words of completions and references, as in SQuAD",
-        needs=("prompt",),
+        needs=compared,
         generates=True,
     )
     register(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
-from aligntune.evaluation.columns import Rows, columns_of, reference_column, require
+from aligntune.evaluation.columns import COMPARED, Rows, compared_column
 from aligntune.scoring.conversation import completion_text
 from aligntune_eval.generation import generation_details
 from aligntune_eval.per_row import answers_of, means, repeated
@@ -29,7 +29,7 @@ class ReferenceMetric(Evaluator):
     of a row the mean counts.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("prompt",)
+    needs: ClassVar[tuple[str, ...]] = ("prompt", COMPARED)
 
     def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
         """Check that every row has a reference.
@@ -38,8 +38,7 @@ class ReferenceMetric(Evaluator):
             EvaluationError: naming the first row without one.
         """
         super().prepare(rows, settings, plugins)
-        column = _column(rows, settings)
-        require(self.name, [column], rows, settings)
+        column = compared_column(rows, settings)
         for index, row in enumerate(rows):
             if isinstance(row[column], list | tuple) and not row[column]:
                 raise EvaluationError(
@@ -48,7 +47,7 @@ class ReferenceMetric(Evaluator):
                 )
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
-        column = _column(context.rows, context.settings)
+        column = compared_column(context.rows, context.settings)
         context.note("reference", [row[column] for row in context.rows])
         predictions = [answer.text for answer in answers_of(context)]
         times = len(predictions) // len(context.rows)
@@ -105,12 +104,3 @@ def reference_texts(value: Any) -> list[str]:
             return [completion_text(value)]
         return [str(item) for item in value]
     return [str(value)]
-
-
-def _column(rows: Rows, settings: EvaluationSettings) -> str:
-    try:
-        return reference_column(rows, settings)
-    except EvaluationError:
-        if settings.reference_column is None and "completion" in columns_of(rows):
-            return "completion"
-        raise

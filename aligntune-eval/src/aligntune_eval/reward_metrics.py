@@ -8,11 +8,14 @@ share of what is harmful, the metric is 1 - reward, and lower is better.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import EvaluationError
+from aligntune.evaluation.columns import COMPARED, compared_column
 from aligntune_eval.accuracy import MeanReward
 from aligntune_eval.per_row import means
+from aligntune_eval.reference_metric import reference_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +57,23 @@ class RewardMetric(MeanReward):
 
 
 class _Compared(RewardMetric):
-    """One that compares completions with references."""
+    """One that compares with the reference of a row, or else with its `completion`."""
 
-    needs: ClassVar[tuple[str, ...]] = ("prompt", "reference")
+    needs: ClassVar[tuple[str, ...]] = ("prompt", COMPARED)
+
+    def read(self, rows: Rows, settings: EvaluationSettings) -> tuple[Rows, EvaluationSettings]:
+        """The same rows with a completion as text, where that is what is compared with."""
+        if self.reward.params.get("reference_column") or settings.reference_column:
+            return rows, settings
+        if (column := compared_column(rows, settings)) == "completion":
+            rows = [{**row, column: _text(row[column])} for row in rows]
+        return rows, replace(settings, reference_column=column)
+
+
+def _text(completion: Any) -> Any:
+    """A completion as text, or as several of which each is right."""
+    texts = reference_texts(completion)
+    return texts[0] if len(texts) == 1 else texts
 
 
 class MathAccuracy(_Compared):
@@ -64,7 +81,8 @@ class MathAccuracy(_Compared):
 
     The reward `math_accuracy`: every `\boxed{…}` of a completion must be right, so
     `\boxed{71}\boxed{72}` is wrong for 72; `\frac{1}{2}` equals 0.5. Judged by math-verify. Higher
-    is better. Rows need a prompt and a reference.
+    is better. Rows need a prompt and a reference or
+    `completion`.
 
     Parameters: `timeout`, `precision`, `after`, and `name`.
     """
@@ -76,7 +94,7 @@ class Bertscore(_Compared):
     """Mean BERTScore (Zhang et al. 2020, arXiv 1904.09675) of completions and references, 0 to 1.
 
     The reward `bertscore`, F of greedy matching of an encoder's vectors. Higher is better. Rows
-    need a prompt and a reference; of several references the best counts.
+    need a prompt and a reference or `completion`; of several references the best counts.
 
     Parameters: `model`, `layer` (unset, the one that its authors found best, and where they did
     not measure the model the last, with a warning), `measure` (`f`, `precision`, `recall`),
@@ -134,7 +152,8 @@ class Codebleu(_Compared):
         """
         super().prepare(rows, settings, plugins)
         assert self._made is not None
-        for index, reference in enumerate(self.reward.references(rows) or ()):
+        references = self.reward.references(self.read(rows, settings)[0])
+        for index, reference in enumerate(references or ()):
             try:
                 self._made.compute("pass", reference)
             except (TypeError, ValueError) as error:
