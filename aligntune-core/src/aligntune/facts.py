@@ -92,7 +92,8 @@ class RewardFacts:
 class EvaluatorFacts:
     """An evaluator.
 
-    `needs`: what it reads, of `"text"` (running text), `"prompt"`, `"reference"`.
+    `needs`: what rows must bring: `"text"` (running text), `"prompt"`, `"reference"`,
+    `"reference or completion"`, or names of columns.
     `generates`: whether it lets the model generate completions. `packages`: requirement strings
     that must be installed, with the extra that brings them in `install`.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["aligntune_cli_commands", "aligntune_register_evaluators", "aligntune_register_tasks"]
 
 _TEXT: dict[str, Any] = {
-    "needs": ("prompt",),
+    "needs": ("prompt", "reference or completion"),
     "generates": True,
     "install": "aligntune-eval[text]",
 }
@@ -72,7 +72,7 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         "exact_match",
         "aligntune_eval.exact_match:ExactMatch",
         summary="Share of generated completions that equal their reference",
-        needs=("prompt", "reference"),
+        needs=("prompt", "reference or completion"),
         generates=True,
     )
     register(
@@ -114,7 +114,7 @@ def aligntune_register_evaluators(register: Register[EvaluatorFacts]) -> None:
         "custom_metric",
         "aligntune_eval.custom_metric:CustomMetric",
         summary="What a function says of the generated completions and their references",
-        needs=("prompt",),
+        needs=("prompt", "reference or completion"),
         generates=True,
     )
     register_quality(register)

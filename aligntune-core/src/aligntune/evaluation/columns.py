@@ -11,9 +11,12 @@ from aligntune.scoring.references import REFERENCE_COLUMNS
 if TYPE_CHECKING:
     from aligntune.evaluation.protocol import EvaluationSettings
 
-__all__ = ["Rows", "columns_of", "reference_column", "require"]
+__all__ = ["COMPARED", "Rows", "columns_of", "compared_column", "reference_column", "require"]
 
 Rows = Sequence[Mapping[str, Any]]
+
+COMPARED = "reference or completion"
+"""The need of evaluators that compare with the completion of a row where it has no reference."""
 
 
 def columns_of(rows: Rows) -> list[str]:
@@ -40,12 +43,26 @@ def reference_column(rows: Rows, settings: EvaluationSettings) -> str:
     )
 
 
+def compared_column(rows: Rows, settings: EvaluationSettings) -> str:
+    """The column of the references, or else `completion`, where no other is asked for.
+
+    Raises:
+        EvaluationError: if there is neither; names the columns there are.
+    """
+    try:
+        return reference_column(rows, settings)
+    except EvaluationError:
+        if settings.reference_column is None and "completion" in columns_of(rows):
+            return "completion"
+        raise
+
+
 def require(who: str, needs: Iterable[str], rows: Rows, settings: EvaluationSettings) -> None:
     """Check that every row has what `needs` names.
 
-    `"prompt"` is the prompt column of the settings; `"reference"` the reference column; `"text"`
-    running text: a `text`, `messages`, or a prompt with a `completion`. Any other need is the name
-    of a column.
+    `"prompt"` is the prompt column of the settings; `"reference"` the reference column, and
+    `"reference or completion"` what `compared_column` says; `"text"` running text: a `text`,
+    `messages`, or a prompt with a `completion`. Any other need is the name of a column.
 
     Raises:
         EvaluationError: names the evaluator, the first row without it, and the columns there are.
@@ -70,9 +87,10 @@ def _options(
         return (("text",), ("messages",), (settings.prompt_column, "completion"))
     if need == "prompt":
         return ((settings.prompt_column,),)
-    if need == "reference":
+    if need in ("reference", COMPARED):
+        find = compared_column if need == COMPARED else reference_column
         try:
-            return ((reference_column(rows, settings),),)
+            return ((find(rows, settings),),)
         except EvaluationError as error:
             raise EvaluationError(f"evaluator {who!r}: {error}") from None
     return ((need,),)

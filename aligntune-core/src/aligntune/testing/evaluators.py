@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from aligntune import plugins
 from aligntune.errors import AlignTuneError
 from aligntune.evaluation import Combine, Evaluation, EvaluationSettings, Evaluator, Metric, prepare
+from aligntune.evaluation.columns import COMPARED
 from aligntune.evaluation.run import resolve
 from aligntune.scoring.references import REFERENCE_COLUMNS
 from aligntune.testing.manifest import Manifest
@@ -41,7 +42,12 @@ ROWS: tuple[Row, ...] = tuple(
     }
     for number, prompt in enumerate(_ASKED)
 )
-_TEXT = ("text", "messages", "prompt", "completion")
+# Needs that any one of several columns meets.
+_MET_BY = {
+    "text": ("text", "messages", "prompt", "completion"),
+    "reference": REFERENCE_COLUMNS,
+    COMPARED: (*REFERENCE_COLUMNS, "completion"),
+}
 
 
 def evaluator_conformance(
@@ -191,7 +197,7 @@ class EvaluatorConformance:
         evaluator = self.make()
         how = EvaluationSettings(max_new_tokens=6, **self.settings)
         for need in evaluator.needs:
-            gone = {"text": _TEXT, "reference": REFERENCE_COLUMNS}.get(need, (need,))
+            gone = _MET_BY.get(need, (need,))
             rows = [{k: v for k, v in row.items() if k not in gone} for row in self.rows]
             try:
                 evaluator.prepare(rows, how, plugins.get())
