@@ -51,18 +51,16 @@ SUITES = {
         ),  # selenium opens a report in a browser
         ("tests/core",),
     ),
-    "rewards": (
-        (f"{CORE}[testing]", f"{REWARDS}[all]"),
-        # trl: some rewards are compared with its own.
-        ("hypothesis", "numpy", "psutil", "pytest-xdist", "trl"),
-        ("tests/rewards",),
-    ),
+    # All but core's and Unsloth's: an environment with torch takes a minute to make.
     "trl": (
         EVERYTHING_AND_LIBRARIES,
         # hatchling builds the packages of the documentation, with editables where they are edited;
         # selenium opens the page of an evaluation in a browser.
-        ("editables", "hatchling", "hypothesis", "pytest-xdist", "selenium", "wandb"),
-        ("tests/trl", "tests/learning", "tests/eval", "tests/together", "tests/docs"),
+        ("editables", "hatchling", "hypothesis", "psutil", "pytest-xdist", "selenium", "wandb"),
+        (
+            *("tests/rewards", "tests/trl", "tests/eval"),
+            *("tests/learning", "tests/together", "tests/docs"),
+        ),
     ),
     "unsloth": (
         (f"{CORE}[testing]", TRL, UNSLOTH, f"{REWARDS}[math]", EVAL),
