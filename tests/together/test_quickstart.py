@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from aligntune.config.assemble import collect
 from aligntune.core.backend_factory import trainer_for
 from aligntune.errors import RunError
 from aligntune.plan import make_plan
-from aligntune.quickstart import make, run
+from aligntune.quickstart import make, measure, run
 from aligntune.quickstart.recipe import problems
 
 SEEDS = (0, 1, 2)
@@ -41,6 +42,8 @@ def test_grpo_lifts_what_sft_left_mediocre_and_a_random_reward_does_not(folder: 
     report = json.loads((folder / "quickstart.json").read_text())
     found = report["accuracy"]
     assert report["n"] >= 200
+    for stage, place in (("sft", "sft"), ("grpo", "grpo")):  # as each run measured it, too
+        assert accuracy(folder / place / "evaluation.jsonl") == found[stage]
     assert found["untrained"] < 0.05
     assert 0.2 <= found["sft"] <= 0.7
     assert found["grpo"] >= found["sft"] + 0.2
@@ -61,12 +64,41 @@ def test_no_held_out_problem_is_trained_on() -> None:
     assert not sft & grpo
 
 
-def test_the_configurations_are_files_that_run_again(tmp_path: Path) -> None:
-    for file in make(tmp_path / "made"):
-        few = collect({"max_steps": 1, "batch_size": 8, "max_samples": 8}, "test")
-        small = collect({"evaluation": {"max_samples": 8}}, "test")
-        done = trainer_for(make_plan(load_config(file, overrides=[*few, *small]))).train()
+def test_the_configurations_run_again_and_their_models_measure_the_same_by_hand(
+    tmp_path: Path, aligntune: Any
+) -> None:
+    folder = tmp_path / "made"
+    few = collect({"batch_size": 8, "max_samples": 8}, "test")
+    given = [{"type": "perplexity"}, {"type": "accuracy"}]
+    small = collect({"evaluation": {"evaluators": given}}, "test")
+    files = make(folder)
+    rows = folder / "data" / "test.jsonl"
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:64]))
+    for file, steps in zip(files, (8, 1), strict=True):
+        one = collect({"max_steps": steps}, "test")
+        plan = make_plan(load_config(file, overrides=[*few, *one, *small]))
+        done = trainer_for(plan).train()
         assert (done.model / "model.safetensors").is_file()
+    table = measure(folder, (0.0, 0.0, 0.0))
+    assert [stage.n for stage in table] == [64] * 3
+    assert [stage.high for stage in table] == sorted(stage.high for stage in table)
+    metrics = "accuracy,perplexity"
+    asked = ("--dataset", rows, "--metrics", metrics, "--max-new-tokens", "6", "--json")
+    said = aligntune("eval", folder / "sft", folder / "grpo", *asked)
+    assert said.code == 0, said.err
+    for stage, place, result in zip(table[1:], ("sft", "grpo"), results(said.out), strict=True):
+        lines = (folder / place / "evaluation.jsonl").read_text().splitlines()
+        run = {line["name"]: line for line in map(json.loads, lines) if line["when"] == "after"}
+        assert result["accuracy"]["value"] == run["accuracy"]["value"] == stage.accuracy
+        assert (result["accuracy"]["low"], result["accuracy"]["high"]) == (stage.low, stage.high)
+        for key in ("value", "n", "stderr", "low", "high"):
+            assert result["perplexity"][key] == pytest.approx(run["perplexity"][key], rel=1e-5)
+
+
+def results(printed: str) -> list[dict[str, Any]]:
+    """The metrics of each model, by name."""
+    found = json.loads(printed)["results"]
+    return [{metric["name"]: metric for metric in each["metrics"]} for each in found]
 
 
 def test_an_earlier_quickstart_is_not_overwritten(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def _show(folder: Path, stages: list[Stage]) -> None:
     out.print()
     for label, path in (
         ("report", folder / "grpo" / "report.html"),
+        ("table", folder / "evaluation" / "report.html"),
         ("model", folder / "grpo" / "model"),
         ("again", f"aligntune train {folder / 'grpo.yaml'} --overwrite"),
     ):

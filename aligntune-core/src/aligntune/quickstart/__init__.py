@@ -7,6 +7,6 @@ as any other run and says what came of it.
 from __future__ import annotations
 
 from aligntune.quickstart.recipe import make
-from aligntune.quickstart.stages import Stage, run
+from aligntune.quickstart.stages import Stage, measure, run
 
-__all__ = ["Stage", "make", "run"]
+__all__ = ["Stage", "make", "measure", "run"]

@@ -1,11 +1,14 @@
-"""Runs the quickstart: the two configuration files, on the road of any other run."""
+"""Runs the quickstart: two configuration files and one evaluation, each on the road of any other.
+
+The three models are measured by aligntune-eval's runner, as `aligntune eval` does it.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +16,17 @@ from typing import Any
 from aligntune.config import load_config
 from aligntune.config.assemble import collect
 from aligntune.core.backend_factory import trainer_for
-from aligntune.errors import RunError
+from aligntune.errors import RunError, UnavailableError
+from aligntune.evaluation import EvalTask, TaskCategory
 from aligntune.hardware import Hardware
 from aligntune.plan import Plan, make_plan
 from aligntune.quickstart.recipe import make
 from aligntune.run import RunDirectory
 
-__all__ = ["Stage", "run"]
+__all__ = ["Stage", "measure", "run"]
 
-_OURS = ("model", "data", "sft", "grpo", "sft.yaml", "grpo.yaml", "quickstart.json")
+_OURS = ("model", "data", "sft", "grpo", "sft.yaml", "grpo.yaml", "evaluation", "quickstart.json")
+_STAGES = {"untrained": "model", "sft": "sft", "grpo": "grpo"}  # to the folder of its model
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def run(
         tell: told what is going on, one line at a time.
 
     Returns:
-        the model untrained, after SFT and after GRPO.
+        the model untrained, after SFT and after GRPO, as `measure` found them.
 
     Raises:
         RunError: if the folder holds an earlier quickstart and `overwrite` is not given.
@@ -67,21 +72,55 @@ def run(
     changed = collect(overrides or {}, "quickstart")
     plans = [_plan(sft_file), _plan(grpo_file, changed)]
     made = time.perf_counter() - begun
-    measured, seconds = [], []
+    _runner()
+    seconds = []
     for plan in plans:
         tell(f"{plan.algorithm.name}: {plan.config.train.max_steps} steps")
-        done, took = _train(plan)
-        measured += [row for row in done.read_jsonl(done.evaluation) if row["name"] == "accuracy"]
-        seconds.append(took)
-    untrained, sft, _, grpo = measured  # each stage measures before and after
-    stages = [
-        Stage(name, row["value"], row["low"], row["high"], row["n"], took)
-        for name, row, took in zip(
-            ("untrained", "sft", "grpo"), (untrained, sft, grpo), (made, *seconds), strict=True
-        )
-    ]
+        seconds.append(_train(plan)[1])
+    tell("evaluation: three models")
+    stages = measure(folder, (made, *seconds))
     _write(folder, stages, seed)
     return stages
+
+
+def measure(folder: Path, seconds: Sequence[float]) -> list[Stage]:
+    """Measure the accuracy of the models in a folder on the held-out problems.
+
+    Results, samples and a page go to its folder `evaluation`; `aligntune eval --compare` reads
+    them.
+
+    Args:
+        folder: of a quickstart.
+        seconds: how long each stage took.
+    """
+    task = EvalTask(
+        name="sums",
+        category=TaskCategory.MATH,
+        description="sums of two-digit numbers that no model was trained on",
+        dataset=str(folder / "data" / "test.jsonl"),
+        metrics=("accuracy",),
+        max_new_tokens=6,
+    )
+    models = [folder / place for place in _STAGES.values()]
+    found = _runner()(models, [task], output_dir=folder / "evaluation", batch_size=256)
+    stages = []
+    for name, result, took in zip(_STAGES, found, seconds, strict=True):
+        accuracy = result.evaluation.metric("accuracy")
+        low, high = accuracy.interval
+        stages.append(Stage(name, accuracy.value, low, high, accuracy.n, took))
+    return stages
+
+
+def _runner() -> Callable[..., Any]:
+    """`evaluate_models` of aligntune-eval, which core does not need otherwise."""
+    try:
+        from aligntune_eval.runner import evaluate_models
+    except ModuleNotFoundError as error:
+        raise UnavailableError(
+            "the quickstart measures its models with aligntune-eval, which is not installed: "
+            "pip install aligntune-eval"
+        ) from error
+    return evaluate_models
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:
