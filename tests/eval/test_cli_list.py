@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from aligntune import plugins as aligntune_plugins
-from aligntune.errors import EvaluationError
+from aligntune.errors import EvaluationError, UnavailableError
 from aligntune.evaluation import EvalTask
 from aligntune.facts import EvaluatorFacts, TaskFacts
 from aligntune.plugins import Plugins, Register, Switches
@@ -81,7 +81,7 @@ def test_a_task_that_lacks_its_library_is_refused_with_the_command(
     call: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(Exception, match=r'no-such-package.*pip install "my-tasks\[riddles\]"'):
+    with pytest.raises(UnavailableError, match=r'pip install "my-tasks\[riddles\]"'):
         call(str(tmp_path), "--task", "riddles")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
 
 from aligntune.errors import AlignTuneError, EvaluationError
 from aligntune.evaluation import EvalTask
@@ -267,6 +269,35 @@ def test_a_run_is_its_model(run: Any, model_folder: Path, tmp_path: Path) -> Non
     same(of_run, of_checkpoint)
 
 
+def test_an_adapter_rests_on_its_base(
+    run: Any, own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    base = load_model(own).model
+    tuned = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"]))
+    for name, weight in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    tuned.save_pretrained(tmp_path / "adapter")
+    (result,) = run([tmp_path / "adapter"], [TEXT])
+    written = json.loads(result.files.results.read_text())
+    assert written["config"]["model_args"]["peft"] == str(tmp_path / "adapter")
+    assert run([tmp_path / "adapter"], [TEXT])[0].state == "read"
+
+    # Merged, it is the same model.
+    merged = tuned.merge_and_unload()
+    merged.save_pretrained(tmp_path / "merged")
+    for path in own.glob("*token*"):
+        shutil.copy(path, tmp_path / "merged")
+    (of_merged,) = run([tmp_path / "merged"], [TEXT])
+    pairs = zip(result.evaluation.metrics, of_merged.evaluation.metrics, strict=True)
+    assert all(one.value == pytest.approx(other.value, rel=1e-5) for one, other in pairs)
+
+    change_weights(own)
+    with caplog.at_level(logging.INFO):
+        assert run([tmp_path / "adapter"], [TEXT])[0].state == "measured"
+    assert "changed since: base model: weights" in caplog.text
+
+
 def no_template(folder: Path) -> None:
     (folder / "chat_template.jinja").unlink()
 
@@ -274,6 +305,14 @@ def no_template(folder: Path) -> None:
 def no_tokenizer(folder: Path) -> None:
     for path in folder.glob("*token*"):
         path.unlink()
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def broken_configuration(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
 
 
 CHAT = EvalTask(name="chat", dataset=ROWS, metrics=["accuracy"], chat=True)
@@ -284,6 +323,8 @@ CHAT = EvalTask(name="chat", dataset=ROWS, metrics=["accuracy"], chat=True)
     [
         (shutil.rmtree, [SUMS], {}, "there is no folder"),
         (no_tokenizer, [SUMS], {}, "holds no tokenizer"),
+        (no_weights, [SUMS], {}, "own holds no weights"),
+        (broken_configuration, [SUMS], {}, "own cannot be loaded"),
         (no_template, [SUMS, CHAT], {}, "'chat' asks in chat messages.*has no chat template"),
         (None, [SUMS, "sumz.yaml"], {}, "no such file"),
         (None, [SUMS, EvalTask(name="sums", dataset=ROWS, metrics=["perplexity"])], {}, "rename"),

@@ -67,12 +67,12 @@ def load_model(
     place = folder_of_run(str(source))
     base = check_model(place)
     device = device_of(device)
-    tokenizer = load_tokenizer(place, base, trust_remote_code=trust_remote_code)
     options = {"trust_remote_code": trust_remote_code}
     model = _from_pretrained(base or place, precision, options)
     if base is not None:
         model = _with_adapter(model, place)
     model.eval().to(device)
+    tokenizer = load_tokenizer(place, base, trust_remote_code=trust_remote_code)
     return LoadedModel(model, tokenizer, str(source), base)
 
 

@@ -14,9 +14,9 @@ from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvalTask
 from aligntune.plugins import get as installed_plugins
 from aligntune.run.files import reported_errors
-from aligntune.scoring.conversation import is_conversation
+from aligntune_eval.checks import check_loadable
 from aligntune_eval.devices import device_of
-from aligntune_eval.load import LoadedModel, load_tokenizer, precision_of
+from aligntune_eval.load import LoadedModel, precision_of
 from aligntune_eval.results import safe_task
 from aligntune_eval.running import How, RunProgress, run_model
 from aligntune_eval.sources import find_models, libraries
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aligntune.plugins import Plugins
-    from aligntune_eval.sources import ModelSource
 
 __all__ = ["RunProgress", "TaskResult", "evaluate_models", "prepare_tasks"]
 
@@ -77,7 +76,7 @@ def evaluate_models(
         tasks, plugins, batch_size=batch_size, trust_remote_code=trust_remote_code
     )
     for source in sources:
-        _check_tokenizer(source, ready, trust_remote_code)
+        check_loadable(source, ready, trust_remote_code=trust_remote_code)
     folder = None if output_dir is None else _writable(Path(output_dir).expanduser())
     binding = {"precision": wanted, "device": device, **libraries()}
     how = How(
@@ -126,22 +125,6 @@ def prepare_tasks(
             )
         names[safe_task(name)] = name
     return ready
-
-
-def _check_tokenizer(source: ModelSource, tasks: Sequence[Runnable], trust: bool) -> None:
-    """Refuse a model without a tokenizer, and one without a chat template for tasks that chat."""
-    if source.loaded is not None:
-        tokenizer = source.loaded.tokenizer
-    else:
-        tokenizer = load_tokenizer(source.place, source.base, trust_remote_code=trust)
-    for task in tasks:
-        asks = next(iter(task.rows), {}).get(task.settings.prompt_column)
-        if (is_conversation(asks) or task.task.chat) and tokenizer.chat_template is None:
-            raise EvaluationError(
-                f"the task {task.task.name!r} asks in chat messages, and the tokenizer of "
-                f"{source.name} has no chat template; save one with the model, or ask without a "
-                "chat (--no-chat)"
-            )
 
 
 def _writable(folder: Path) -> Path:
