@@ -85,6 +85,9 @@ def doubled(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_function_changes_rows_before_templates_read_them(ready: Prepare) -> None:
     assert prompts(ready(processing_fn=doubled))[1] == "1+11+1="
+    for prompt in prompts(ready(processing_fn=doubled, num_fewshot=1)):
+        example = prompt.split("= ")[0]
+        assert example == example[:3] * 2
     by_name = ready(processing_fn=f"{__name__}:doubled")
     assert by_name.fingerprint != ready().fingerprint
 
