@@ -40,6 +40,27 @@ REWARD = """
 def score(text, limit=8):
     return max(0.0, 1 - len(text) / limit)
 """
+TASK_MANIFEST = """
+from aligntune.hookspecs import hookimpl
+
+
+@hookimpl
+def aligntune_register_tasks(register):
+    register("their_sums", "{module}.task:SUMS", summary="Sums of theirs", category="math")
+"""
+TASK = """
+from aligntune import EvalTask, TaskCategory
+
+SUMS = EvalTask(
+    name="their_sums",
+    category=TaskCategory.MATH,
+    dataset=[{"sum": f"{n}+{n}", "answer": str(2 * n)} for n in range(9)],
+    prompt="{{ sum }}=",
+    num_fewshot=1,
+    metrics=["exact_match"],
+    max_new_tokens=4,
+)
+"""
 RAISES_ON_IMPORT = 'raise RuntimeError("no such driver")\n'
 CALLS_EXIT = "import sys\n\nsys.exit(3)\n"
 RAISES_IN_HOOK = MANIFEST + '    raise KeyError("no such table")\n'
@@ -76,6 +97,7 @@ class Plugin:
         manifest = self.manifest.replace("{reward}", self.reward).replace("{module}", module)
         (folder / module / "plugin.py").write_text(manifest)
         (folder / module / "reward.py").write_text(REWARD)
+        (folder / module / "task.py").write_text(TASK)
         return folder
 
 
@@ -87,6 +109,7 @@ PLUGINS = (
     Plugin("their-future", LEAVES_A_MARK, core=">=1"),
     Plugin("their-one", reward="shared", version="1.1"),
     Plugin("their-two", reward="shared", version="2.0"),
+    Plugin("their-sums", TASK_MANIFEST),
 )
 FAILED = {
     "import": ("failed", "RuntimeError: no such driver"),
@@ -126,9 +149,9 @@ def light(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def training(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Core, trl and every plugin from wheels; torch and its like from this environment."""
+    """Core, trl, eval and every plugin from wheels; torch and its like from this environment."""
     made = lending_environment(tmp_path_factory.mktemp("training"))
-    names = ("aligntune-core", "aligntune-trl", *(plugin.name for plugin in PLUGINS))
+    names = (*(f"aligntune-{n}" for n in ("core", "trl", "eval")), *(p.name for p in PLUGINS))
     made.pip("install", "--no-compile", "--no-deps", *(wheels[name] for name in names))
     return made
 
@@ -143,6 +166,7 @@ def test_each_plugin_is_listed_with_what_became_of_it(light: Environment) -> Non
     assert {said["status"] for said in loaded.values()} == {"loaded"}
     assert "accuracy" in loaded["rewards"]["provides"]["reward"]
     assert loaded["brevity"]["provides"] == {"reward": ["brevity"]}
+    assert loaded["sums"]["provides"] == {"task": ["their_sums"]}
     assert loaded["one"]["provides"] == loaded["two"]["provides"] == {"reward": ["shared"]}
     for name, (status, reason) in FAILED.items():
         assert (listed[name]["status"], listed[name]["reason"]) == (status, reason)
@@ -211,7 +235,7 @@ def test_what_trains_comes_from_wheels(training: Environment) -> None:
     )
     site = str(training.path / "lib")
     assert all(file.startswith(site) for file in training.python(code).stdout.split())
-    assert set(training.plugins()) == {"trl", *(plugin.entry for plugin in PLUGINS)}
+    assert set(training.plugins()) == {"trl", "eval", *(plugin.entry for plugin in PLUGINS)}
 
 
 def test_a_reward_of_a_third_party_is_used_by_name_from_a_file(
@@ -260,3 +284,19 @@ def test_an_uninstalled_reward_is_missed_with_what_there_is(
     assert "available: shared" in message
     message = training.fails("validate", config_file(tmp_path, model, chat, "accuracy"))
     assert "it comes with aligntune-rewards: pip install aligntune-rewards" in message
+
+
+def test_a_task_of_a_third_party_is_listed_measured_and_missed_by_name(
+    training: Environment, model: Path, tmp_path: Path, read_jsonl: Any
+) -> None:
+    listed = json.loads(training.aligntune("eval", "list", "--json").stdout)["tasks"]
+    (task,) = (task for task in listed if task["name"] == "their_sums")
+    assert (task["distribution"], task["category"]) == ("their-sums", "math")
+    ask = ("eval", model, "--task", "their_sums", "--limit", "3", "--output-dir", tmp_path)
+    done = training.aligntune(*ask, "--json")
+    assert done.returncode == 0, done.stderr
+    (samples,) = tmp_path.rglob("samples_their_sums_*.jsonl")
+    prompts = [sample["doc"]["prompt"] for sample in read_jsonl(samples)]
+    assert [prompt.rpartition("\n\n")[2] for prompt in prompts] == ["0+0=", "1+1=", "2+2="]
+    training.pip("uninstall", "--yes", "their-sums")
+    assert "unknown task 'their_sums'" in training.fails(*ask)
