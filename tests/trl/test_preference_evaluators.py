@@ -85,3 +85,31 @@ def test_examples_of_another_kind_are_refused(folder: Path, short_run: Callable[
         short_run("dpo", **rows, evaluation={"dpo_eval_enabled": True}).setup()
     of_both = {"dpo_eval_enabled": True, "dpo_few_shot_examples_text": "1+1=2"}
     short_run("dpo", **rows, evaluation=of_both).setup()
+
+
+def test_evaluators_measure_the_policy_during_a_run(
+    folder: Path, short_run: Callable[..., Any]
+) -> None:
+    base = {"reference_model": "base"}
+    wanted = [
+        {"type": "preference_accuracy", "params": base},
+        {"type": "reward_margin", "params": {**base, "beta": BETA}},
+        {"type": "kl", "params": base},
+    ]
+    trainer = short_run(
+        "dpo",
+        eval_datasets=[str(folder / "texts.jsonl")],
+        per_device_eval_batch_size=4,
+        peft_enabled=True,
+        beta=BETA,
+        evaluation={"evaluators": wanted, "max_new_tokens": 2, "before_training": True},
+    )
+    run = trainer.train()
+    found = trainer.evaluate()
+    for ours, trls in (("preference_accuracy", "accuracies"), ("reward_margin", "margins")):
+        assert found[f"eval_{ours}"] == pytest.approx(found[f"eval_rewards/{trls}"], abs=1e-5)
+    lines = [json.loads(line) for line in Path(run.evaluation).read_text().splitlines()]
+    values = {(line["when"], line["name"]): line["value"] for line in lines}
+    assert values["before", "preference_accuracy"] == 0.5
+    assert values["before", "reward_margin"] == values["before", "kl"] == 0.0
+    assert values["after", "kl"] == found["eval_kl"] > 1e-5
