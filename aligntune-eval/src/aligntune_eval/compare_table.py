@@ -17,7 +17,7 @@ _LONGEST = 300
 
 
 def print_comparisons(
-    comparisons: Sequence[Comparison], *, rows: int = 5, console: Console | None = None
+    comparisons: Sequence[Comparison], *, rows: int = 3, console: Console | None = None
 ) -> None:
     """Print a table for each comparison, and the first `rows` rows that changed most.
 
@@ -50,8 +50,8 @@ def _table(comparison: Comparison) -> Any:
     pairs = len(comparison.pairs)
     title += f"{pairs} pair{'' if pairs == 1 else 's'} of rows"
     table = Table(title=escape(title), title_justify="left")
-    table.add_column("metric", overflow="fold")
-    for heading in ("first", "second", "difference", "95 % interval", "better/worse"):
+    table.add_column("metric", overflow="fold", min_width=13)
+    for heading in ("first", "second", "difference", "95 % interval", "better\n/worse"):
         table.add_column(heading, justify="right", no_wrap=True)
     for d in comparison.differences:
         interval = "-" if d.interval is None else f"{d.interval[0]:+.3g} to {d.interval[1]:+.3g}"

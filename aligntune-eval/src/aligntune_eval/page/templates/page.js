@@ -92,7 +92,12 @@
     row: () => 0,
     low: (a, b) => (a.value ?? Infinity) - (b.value ?? Infinity),
     high: (a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity),
-    change: (a, b) => Math.abs(change(b) ?? 0) - Math.abs(change(a) ?? 0),
+    // Of equal changes, rows that got worse come first.
+    change: (a, b) => {
+      const [one, other] = [change(a) ?? 0, change(b) ?? 0];
+      const sign = index[shown.task].metrics[shown.metric].better === false ? -1 : 1;
+      return Math.abs(other) - Math.abs(one) || sign * (one - other);
+    },
   };
 
   function chosen() {
