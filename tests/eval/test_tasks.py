@@ -109,6 +109,18 @@ def test_examples_do_not_depend_on_order_number_or_run(ready: Prepare) -> None:
     assert shots(wanted["0+0"]) == DRAWN
 
 
+def test_of_twins_the_content_decides_which_one_answers(ready: Prepare) -> None:
+    twins = [{"question": "1", "answer": answer} for answer in "abc"]
+    rows = [*twins, {"question": "2", "answer": "x"}]
+    asked = {
+        row["prompt"]
+        for order in (rows, rows[::-1])
+        for row in ready(dataset=order, num_fewshot=1).rows
+        if row["question"] == "2"
+    }
+    assert len(asked) == 1
+
+
 DRAWN = ["2+2", "6+6", "3+3"]
 
 

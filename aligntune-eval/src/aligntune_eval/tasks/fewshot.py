@@ -15,7 +15,7 @@ from aligntune.errors import EvaluationError
 from aligntune_eval.tasks.digests import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aligntune.evaluation import EvalTask
     from aligntune_eval.tasks.prompts import Prompter
@@ -37,10 +37,15 @@ class Examples:
         self.task = task
         self.prompter = prompter
         self._rows = rows
+        self._made: dict[int, Example] = {}
+        first = task.fewshot_sampler == "first"
         groups: dict[str, dict[str, int]] = defaultdict(dict)
         for index, row in enumerate(rows):
-            groups[self._group(row, index)].setdefault(digest(row.get("prompt")), index)
-        first = task.fewshot_sampler == "first"
+            members = groups[self._group(row, index)]
+            known = members.setdefault(digest(row.get("prompt")), index)
+            # Of rows that ask the same, the content decides which one answers, not their order.
+            if known != index and not first and digest(row) < digest(rows[known]):
+                members[digest(row.get("prompt"))] = index
         # Asked question -> row; sorted, so that the order of the rows decides nothing.
         self._groups = {
             group: list(members.items()) if first else sorted(members.items())
@@ -67,20 +72,16 @@ class Examples:
         count = self.task.num_fewshot
         asked = digest(row["prompt"])
         pool = self._groups.get(self._group(row, index), [])
-        places = range(len(pool))
-        order = (
-            places
-            if self.task.fewshot_sampler == "first"
-            else _drawn(len(pool), f"{self.task.fewshot_seed}:{asked}")
-        )
+        order: Iterable[int] = range(len(pool))
+        if self.task.fewshot_sampler == "random":
+            order = _drawn(len(pool), f"{self.task.fewshot_seed}:{asked}")
         found: list[Example] = []
         for place in order:
             if len(found) == count:
                 break
             key, other = pool[place]
             if key != asked:
-                answer = self.prompter.answer_of(self._rows[other], other)
-                found.append((self._rows[other]["prompt"], answer))
+                found.append(self._example(other))
         if len(found) < count:
             split = self.task.fewshot_split or self.task.split
             where = f"split {split!r}" if isinstance(self.task.dataset, str) else "the rows"
@@ -90,6 +91,12 @@ class Examples:
                 f"{among} in {where}; lower num_fewshot, or set `fewshot_split`"
             )
         return found
+
+    def _example(self, place: int) -> Example:
+        if place not in self._made:
+            row = self._rows[place]
+            self._made[place] = (row["prompt"], self.prompter.answer_of(row, place))
+        return self._made[place]
 
 
 def _drawn(size: int, seed: str) -> Iterator[int]:
