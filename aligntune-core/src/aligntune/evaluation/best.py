@@ -31,7 +31,7 @@ METRIC, BETTER = "train.metric_for_best_model", "train.greater_is_better"
 def best_metric(config: RunConfig) -> str | None:
     """The metric that checkpoints are compared by, without `eval_`; None where none are."""
     metric: str | None = config.train.metric_for_best_model
-    if metric is None or config.train.eval_strategy == "no":
+    if metric is None or config.train.eval_strategy == "no" or not config.has_evaluation_data:
         return None
     return metric.removeprefix("eval_")
 
