@@ -32,24 +32,8 @@ pytest.importorskip("lm_eval")
 
 WINDOW = 48
 WORDS = [
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "a",
-    "mat",
-    "and",
-    "Größe",
-    "漢字",
-    "was",
-    "🙂",
-    "in",
-    "“quotes”",
-    "12",
-    "+",
-    "7",
-    "=",
-    "19.\n\t",
+    *("the", "cat", "sat", "on", "a", "mat", "and", "was", "in", "12", "+", "7", "=", "19.\n\t"),
+    *("Größe", "漢字", "🙂", "“quotes”"),
 ]
 SIZES: dict[str, Any] = {
     "hidden_size": 32,

@@ -95,6 +95,10 @@ def test_without_lm_eval_there_is_the_line_that_installs_it(
             "task: a\ndataset_path: json\ntest_split: train\noutput_type: multiple_choices",
             r"line 4: unknown output_type 'multiple_choices'; did you mean 'multiple_choice'",
         ),
+        (
+            "task: a\ndataset_path: json\ntest_split: train\ndoc_to_choice: ['{{b}}', '{{c}}']",
+            "line 4: lm-eval takes a list as it stands and fills in no column",
+        ),
         ("group: a\ntask: b", "line 2: `task` of the group 'a' is a list of tasks"),
         ("group: a\ntask: [helaswag]", "line 2: the group 'a' names 'helaswag', which is neither"),
     ],

@@ -137,6 +137,13 @@ def _check_task(read: Document, values: Mapping[str, Any]) -> None:
             f"{read.place('output_type')}: unknown output_type {kind!r}; "
             f"{f'{hint}; ' if hint else ''}there are: {', '.join(_OUTPUTS)}"
         )
+    choices = values.get("doc_to_choice")
+    if isinstance(choices, list) and any("{{" in str(each) for each in choices):
+        raise EvaluationError(
+            f"{read.place('doc_to_choice')}: lm-eval takes a list as it stands and fills in no "
+            "column; write one template that gives a list, such as "
+            '"{{ [right, wrong] }}"'
+        )
 
 
 def _check_metrics(read: Document, values: Mapping[str, Any], trust_remote_code: bool) -> None:
