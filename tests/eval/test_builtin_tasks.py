@@ -5,18 +5,27 @@ One process does all of it, because the clients of the hub read where it is when
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 
+from aligntune.facts import TaskFacts
+from aligntune.plugins import Plugins, Register
 from aligntune.testing import Hub, make_model, write_jsonl
+from aligntune_eval import plugin
 from aligntune_eval.task_facts import TASKS
+from aligntune_eval.tasks import prepare_task
 from aligntune_eval.tasks.builtin.text import detokenized
+from aligntune_eval.tasks.find import load_task
 
 ROWS = 12
 FIRST = 1 + ROWS  # number of the first row of a data set's second split
@@ -271,6 +280,42 @@ def test_pages_are_put_together_as_lm_eval_does() -> None:
     quoted = ["( a )", "[ b ]", "{ c }", '" d "', "' e '", "\N{DEGREE SIGN}", "dogs ' f", "= = = ="]
     page = " x ".join([*marks, *quoted, *marks]) + " \n " + " ".join([*quoted, *marks])
     assert detokenized({"page": page})["text"] == theirs.wikitext_detokenizer({"page": page})
+
+
+THEIRS: list[tuple[str, str, Any]] = [
+    ("gsm8k", "gsm8k/gsm8k.yaml", gsm8k),
+    ("humaneval", "humaneval/humaneval.yaml", humaneval),
+    ("mbpp", "mbpp/mbpp.yaml", mbpp),
+    ("arc_easy", "arc/arc_easy.yaml", arc),
+    ("arc_challenge", "arc/arc_easy.yaml", arc),
+    ("mmlu", "mmlu/default/_default_template_yaml", mmlu),
+    ("wmt16_en_de", "translation/wmt16_en-de.yaml", wmt),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "made"), THEIRS, ids=[name for name, _, _ in THEIRS])
+def test_a_prompt_is_that_of_lm_eval(plugins: Plugins, name: str, file: str, made: Any) -> None:
+    spec = importlib.util.find_spec("lm_eval")
+    assert spec is not None
+    assert spec.origin is not None
+    node = yaml.compose((Path(spec.origin).parent / "tasks" / file).read_text())
+    theirs = {key.value: value.value for key, value in node.value}
+    plugin.aligntune_register_tasks(Register(plugins, plugins.tasks, TaskFacts))
+    task = replace(
+        load_task(plugins.tasks.get(name)),
+        dataset=[made(n) for n in range(4)],
+        subset=None,
+        split="train",
+        fewshot_split=None,
+        num_fewshot=0,
+        system_prompt=None,
+        reference="-",
+        choices=None,
+        metrics=["exact_match"],
+    )
+    for row, original in zip(prepare_task(task, plugins).rows, task.dataset, strict=True):
+        template = jinja2.Template(theirs["doc_to_text"], keep_trailing_newline=True)
+        assert row["prompt"] == template.render(original)
 
 
 def test_pairs_share_their_prompt(answers: dict[str, Any]) -> None:
