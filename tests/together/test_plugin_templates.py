@@ -15,7 +15,11 @@ from fresh import ROOT, Environment, build_wheels, lending_environment, run
 
 NAMES = {"reward": "word-overlap", "evaluator": "number-share", "backend": "from-scratch"}
 # What an environment holds beside the package: core, and what the template builds on.
-BESIDE = {"reward": ("core", "trl"), "evaluator": ("core", "eval"), "backend": ("core", "trl")}
+BESIDE = {
+    "reward": ("core", "trl"),
+    "evaluator": ("core", "eval", "trl"),
+    "backend": ("core", "trl"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,27 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return build_wheels(tmp_path_factory.mktemp("ours"), sources)
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module")
+def made() -> dict[str, Package]:
+    """The packages that tests have asked for; each takes half a minute to install."""
+    return {}
+
+
+@pytest.fixture(params=NAMES)
 def package(
     request: pytest.FixtureRequest,
+    made: dict[str, Package],
     ours: dict[str, Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Package:
-    kind, name = request.param, NAMES[request.param]
-    work = tmp_path_factory.mktemp(kind)
+    kind = request.param
+    if kind not in made:
+        made[kind] = make_package(kind, ours, tmp_path_factory.mktemp(kind))
+    return made[kind]
+
+
+def make_package(kind: str, ours: dict[str, Path], work: Path) -> Package:
+    name = NAMES[kind]
     environment = lending_environment(work)
     beside = [ours[f"aligntune-{other}"] for other in BESIDE[kind]]
     environment.pip("install", "--no-compile", "--no-deps", *beside)
@@ -92,6 +109,50 @@ def test_a_reward_from_elsewhere_trains_by_name_and_is_missed_by_name(
     # As the error says.
     environment.pip("install", "--no-compile", "--no-deps", package.wheel.as_uri())
     assert environment.aligntune("validate", config).returncode == 0
+
+
+@pytest.mark.parametrize("package", ["evaluator"], indirect=True)
+def test_an_evaluator_from_elsewhere_is_listed_measures_chooses_and_stands_in_both_reports(
+    package: Package, model: Path, chat: Path, tmp_path: Path, read_jsonl: Any
+) -> None:
+    environment, name = package.environment, package.name
+    listed = json.loads(environment.aligntune("eval", "list", "--json").stdout)["evaluators"]
+    (entry,) = [entry for entry in listed if entry["name"] == name]
+    assert (entry["distribution"], entry["available"]) == ("number-share", True)
+
+    config = tmp_path / "config.yaml"
+    values = {
+        "algorithm": "sft",
+        "model_name": str(model),
+        "dataset_name": str(chat),
+        "eval_datasets": [{"name": str(chat)}],
+        "max_steps": 2,
+        "eval_interval": 1,
+        "save_interval": 1,
+        "metric_for_best_model": name,
+        "evaluation": {"evaluators": [name], "before_training": True, "max_new_tokens": 4},
+        "logging": {"output_dir": str(tmp_path / "run"), "loggers": ["none"]},
+    }
+    config.write_text(yaml.safe_dump(values))
+    done = environment.aligntune("train", config)
+    assert done.returncode == 0, done.stderr
+    lines = read_jsonl(tmp_path / "run" / "evaluation.jsonl")
+    assert [(line["when"], line["name"], line["n"]) for line in lines] == [
+        (when, name, 24) for when in ("before", "during", "during", "after")
+    ]
+    assert name in (tmp_path / "run" / "report.html").read_text()
+
+    trained = tmp_path / "run" / "model"
+    given = ("--dataset", chat, "--metrics", name, "--max-new-tokens", "4")
+    done = environment.aligntune("eval", trained, *given, "--output-dir", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert name in (tmp_path / "out" / "report.html").read_text()
+    (found,) = (tmp_path / "out").glob("*/results_*.json")
+    (metric,) = json.loads(found.read_text())["aligntune"]["tasks"]["chat"]["metrics"]
+    after = lines[-1]
+    assert {key: metric[key] for key in ("name", "value", "n", "low", "high")} == {
+        key: after[key] for key in ("name", "value", "n", "low", "high")
+    }
 
 
 def grpo(folder: Path, model: Path, chat: Path, reward: str) -> Path:
