@@ -14,7 +14,7 @@ from lm_eval_files import choice_task, text_task
 from aligntune.errors import EvaluationError
 from aligntune.run import RunDirectory
 from aligntune_eval.compare import compare, compare_runs
-from aligntune_eval.reading import combined, read_results, result_of
+from aligntune_eval.reading import combined, read_results, result_of, row_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +146,13 @@ def test_filters_of_one_row_are_one_row(lm_eval_folder: Path, tmp_path: Path) ->
     assert choice.metric("acc,strict").combine is not None
     assert "acc,strict" in choice.rows[0].values
     assert "odd is 'N/A' in the results, which is no number, and is left out" in choice.notes
+
+
+def test_choices_and_other_texts_are_part_of_a_row() -> None:
+    requests = [{"context": "1+1=", "continuation": " 2", "logprob": -0.25, "greedy": True}]
+    row = row_of({"row": 0, "prompt": "1+1=", "requests": requests, "baseline": "3"}, None)
+    assert row.completions == (" 2  (log-likelihood -0.25)",)
+    assert row.texts == {"baseline": "3"}
 
 
 def training_run(path: Path, rows: int) -> RunDirectory:

@@ -50,13 +50,13 @@ def _table(comparison: Comparison) -> Any:
     pairs = len(comparison.pairs)
     title += f"{pairs} pair{'' if pairs == 1 else 's'} of rows"
     table = Table(title=escape(title), title_justify="left")
-    table.add_column("metric", overflow="fold", min_width=13)
+    table.add_column("metric", overflow="fold", min_width=15)
     for heading in ("first", "second", "difference", "95 % interval", "better\n/worse"):
         table.add_column(heading, justify="right", no_wrap=True)
     for d in comparison.differences:
         interval = "-" if d.interval is None else f"{d.interval[0]:+.3g} to {d.interval[1]:+.3g}"
         counts = f"{d.better}/{d.worse}" if d.better + d.worse + d.equal else "-"
-        values = [f"{d.first:.4g}", f"{d.second:.4g}", f"{d.value:+.4g}"]
+        values = [f"{d.first:.4g}", f"{d.second:.4g}", f"{d.value:+.4g}" if d.value else "0"]
         table.add_row(escape(d.metric), *values, interval, counts)
     return table
 

@@ -31,7 +31,8 @@ class Row:
 
     `key`: a digest of what was asked (the row of the data set and its target), the same whatever
     the model and the position of the row. `index`: its position. `values`: numbers by the names
-    that a metric's `combine` speaks of. `doc`: the row of the data set, where it is known.
+    that a metric's `combine` speaks of. `doc`: the row of the data set, where it is known. `texts`:
+    what else is worth reading, such as the answer of a baseline.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Row:
     completions: tuple[str, ...] = ()
     values: Mapping[str, float] = field(default_factory=dict)
     doc: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,14 +178,27 @@ def row_of(sample: Mapping[str, Any], row: Mapping[str, Any] | None) -> Row:
         completions_of(sample),
         numbers({**{k: v for k, v in sample.items() if k != "row"}, **sample.get("scores", {})}),
         doc,
+        {k: v for k, v in sample.items() if k not in _SHOWN and isinstance(v, str)},
     )
 
 
+_SHOWN = ("prompt", "reference", "completion")
+
+
 def completions_of(sample: Mapping[str, Any]) -> tuple[str, ...]:
-    """The completions that a sample holds: one, several, or none."""
+    """The completions that a sample holds: one, several, or none.
+
+    Of likelihoods, each continuation with its own.
+    """
+    if sample.get("requests"):
+        return tuple(map(_scored, sample["requests"]))
     if sample.get("completions") is not None:
         return tuple(map(plain_text, sample["completions"]))
     return () if sample.get("completion") is None else (plain_text(sample["completion"]),)
+
+
+def _scored(request: Mapping[str, Any]) -> str:
+    return f"{request.get('continuation', '')}  (log-likelihood {request.get('logprob'):.6g})"
 
 
 def _asked(doc: Mapping[str, Any]) -> Any:

@@ -228,7 +228,8 @@ def _row(row: Row, question: int, prompt: str, names: list[str]) -> list[Any]:
     own = _cut(row.prompt)
     values = [row.values.get(name) for name in names]
     texts = [_cut(text) for text in row.completions]
-    return [question, row.index, texts, values, None if own == prompt else own]
+    others = {name: _cut(text) for name, text in row.texts.items()}
+    return [question, row.index, texts, values, None if own == prompt else own, others]
 
 
 def _cut(text: str) -> str:

@@ -143,7 +143,7 @@
     const { task, metric, model, beside } = shown;
     const { better, name } = index[task].metrics[metric];
     const own = once(`rows-${task}-${model}`);
-    const [question, place, answers, values, prompt] = each.row;
+    const [question, place, answers, values, prompt, others] = each.row;
     const [asked, reference] = once(`questions-${task}`)[question];
     const head = element("div", "head");
     head.append(element("span", "", `row ${place}`));
@@ -159,6 +159,7 @@
     const texts = element("div", each.beside === null ? "texts" : "texts two");
     texts.append(text("Prompt", prompt ?? asked));
     if (reference) texts.append(text("Reference", reference));
+    for (const [label, content] of Object.entries(others)) texts.append(text(label, content));
     const models = index[task].models;
     completions(texts, beside === null ? "Completion" : `Completion of ${models[model]}`, answers);
     if (each.beside !== null) completions(texts, `Completion of ${models[beside]}`, each.beside.row[2]);
