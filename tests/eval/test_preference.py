@@ -14,11 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligntune.errors import DataError, EvaluationError, NotRegisteredError
-from aligntune.evaluation import Evaluation, EvaluationContext, EvaluationSettings, evaluate
+from aligntune.evaluation import (
+    EvalTask,
+    Evaluation,
+    EvaluationContext,
+    EvaluationSettings,
+    evaluate,
+)
 from aligntune.evaluation.preference import preference_accuracy, preferred, reward_margin
 from aligntune.testing import make_model, preference_rows
 from aligntune_eval.generation import samples_of
 from aligntune_eval.preference.evaluators import PreferenceAccuracy, RewardMargin
+from aligntune_eval.tasks import prepare_task
 
 Measure = Callable[..., Evaluation]
 
@@ -250,6 +257,41 @@ def test_the_store_answers_for_both_models(
     again = make_context(ROWS)
     again.store = store
     assert margin.evaluate(again)[0] == first
+
+
+def test_another_reference_is_asked_anew(
+    make_context: Callable[..., EvaluationContext],
+    both: tuple[Any, Any],
+    tokenizer: Any,
+    reference: Path,
+    tmp_path: Path,
+) -> None:
+    class Memory(dict[str, Any]):
+        def put(self, entries: Mapping[str, Any]) -> None:
+            self.update(entries)
+
+    both[0].save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    context = make_context(ROWS)
+    context.store = Memory()
+    margin, none = (
+        RewardMargin(str(place)).evaluate(context)[0].value for place in (reference, tmp_path)
+    )
+    assert margin != 0
+    assert none == 0
+
+
+def test_finished_results_rest_on_the_weights_of_the_reference(
+    both: tuple[Any, Any], tokenizer: Any, plugins: Any, tmp_path: Path
+) -> None:
+    made = []
+    for other in both:
+        other.save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        wanted = {"type": "reward_margin", "params": {"reference_model": str(tmp_path)}}
+        task = EvalTask(name="pairs", dataset=ROWS, metrics=[wanted])
+        made += [prepare_task(task, plugins).fingerprint for _ in range(2)]
+    assert made[0] == made[1] != made[2] == made[3]
 
 
 @pytest.fixture

@@ -178,6 +178,18 @@ def test_a_judge_that_favours_a_position_decides_nothing(
     assert (metric.details["first_preferred"], metric.details["second_preferred"]) == (8, 0)
 
 
+def test_what_cannot_be_judged_is_left_out_and_counted(
+    measure: Measure, judged: Callable[..., JudgeServer]
+) -> None:
+    rows = rows_of("answer", ["w" * 9, "x", "y", "z"])
+    judge = by_judge(judged(lambda text: 5 if len(text) > 1 else 1), max_chars=5)
+    found = measure(rows, judge)
+    metric = found.metric("win_rate")
+    assert [s["scores"]["win_rate"] for s in found.samples] == [None, 1.0, 1.0, 1.0]
+    assert (metric.n, metric.details["not_applicable"]) == (3, 1)
+    assert metric.details["not_judged"] == {"too long": 1}
+
+
 def test_what_a_judge_said_is_kept(
     make_context: Callable[..., EvaluationContext], judged: Callable[..., JudgeServer]
 ) -> None:
