@@ -213,8 +213,8 @@ TRL_WITH_PPO = "trl==1.12.0"
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time runs and rewards side by side with TRL by hand, and streams with datasets.map."""
-    install(session, editable=EVERYTHING_BUT_UNSLOTH)
+    """Time runs and rewards beside TRL, streams beside datasets.map, evaluation beside lm-eval."""
+    install(session, editable=(*EVERYTHING_BUT_UNSLOTH[:-1], f"{EVAL}[lm-eval,text]"))
     old = Path(session.virtualenv.location).with_name("bench-ppo")
     python = str(old / "bin" / "python")
     if not old.exists():
@@ -227,6 +227,7 @@ def bench(session: nox.Session) -> None:
     if not session.posargs:
         session.run("python", "benchmarks/stream.py")
         session.run("python", "benchmarks/rewards.py")
+        session.run("python", "benchmarks/evaluation.py")
 
 
 @nox.session(reuse_venv=False)

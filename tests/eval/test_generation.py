@@ -134,3 +134,19 @@ def test_torchs_random_state_and_the_models_mode_survive(
     ).run(trained, tokenizer)
     assert torch.equal(before, torch.get_rng_state())
     assert [module.training for module in trained.modules()] == modes
+
+
+@pytest.mark.parametrize("later", ["exact_match", "multiple_choice"])
+def test_what_does_not_fit_shows_before_anything_is_generated_or_scored(
+    model: Any, tokenizer: Any, plugins: Any, later: str
+) -> None:
+    row = {"prompt": "x" * 61, "text": "a", "choices": ["abc", "de"], "answer": 0}
+    prepared = prepare([row], ["loss", later], EvaluationSettings(max_new_tokens=8), plugins)
+    asked: list[int] = []
+    hook = model.register_forward_pre_hook(lambda *_: asked.append(1))
+    try:
+        with pytest.raises(EvaluationError, match=r"row 0 .*the 64 positions of the model"):
+            prepared.run(model, tokenizer)
+    finally:
+        hook.remove()
+    assert not asked

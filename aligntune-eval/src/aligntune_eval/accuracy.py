@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
 from aligntune.scoring import Failed
-from aligntune_eval.generation import generation_details
+from aligntune_eval.generation import check_prompts, generation_details
 from aligntune_eval.named_reward import NamedReward
 from aligntune_eval.per_row import answers_of, means, repeated
 from aligntune_eval.statistics import mean_metric
@@ -69,6 +69,10 @@ class MeanReward(Evaluator):
 
     def measures(self) -> dict[str, bool | None]:
         return {self.name: self.higher_is_better}
+
+    def check(self, context: EvaluationContext) -> None:
+        """See that the model can complete every prompt."""
+        check_prompts(context)
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         values, details = self.scored(context)

@@ -14,12 +14,12 @@ import numpy as np
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
 from aligntune.evaluation.columns import Rows, reference_column
-from aligntune_eval.likelihood import loglikelihoods
+from aligntune_eval.likelihood import check_requests, loglikelihoods
 from aligntune_eval.statistics import Floats, mean_metric
-from aligntune_eval.tokens import continuation_of, prompts_of
+from aligntune_eval.tokens import Target, continuation_of, prompts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aligntune.plugins import Plugins
 
@@ -35,6 +35,16 @@ class Question:
     choices: list[str]
     right: int
     logprobs: Floats
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One choice of a row: the prompt as the model reads it, what follows, whether it is text."""
+
+    row: int
+    context: str
+    text: str
+    plain: bool
 
 
 class ChoiceEvaluator(Evaluator):
@@ -69,30 +79,50 @@ class ChoiceEvaluator(Evaluator):
         shared: list[Question] = context.memo[key]
         return shared
 
-    def _ask(self, context: EvaluationContext) -> list[Question]:
-        rows, settings, tokenizer = context.rows, context.settings, context.tokenizer
-        column = reference_column(rows, settings)
-        right = [_right(self.name, index, row, column) for index, row in enumerate(rows)]
-        prompts = prompts_of(rows, tokenizer, settings)
-        asked: list[tuple[int, str, bool]] = []
-        for index, row in enumerate(rows):
+    def check(self, context: EvaluationContext) -> None:
+        """See that every prompt with each of its choices fits into the model."""
+        asked, targets = self._targets(context)
+        check_requests(targets, context.model, _describe(asked))
+
+    def _targets(self, context: EvaluationContext) -> tuple[list[_Asked], list[Target]]:
+        """What is asked for each choice of each row, and as tokens; made once for each context."""
+        key = (_MEMO, "targets", self.delimiter)
+        if key not in context.memo:
+            asked = self._asked(context)
+            context.memo[key] = (
+                asked,
+                [
+                    continuation_of(one.context, one.text, context.tokenizer, special=one.plain)
+                    for one in asked
+                ],
+            )
+        shared: tuple[list[_Asked], list[Target]] = context.memo[key]
+        return shared
+
+    def _asked(self, context: EvaluationContext) -> list[_Asked]:
+        settings = context.settings
+        asked = []
+        prompts = prompts_of(context.rows, context.tokenizer, settings)
+        for index, (row, prompt) in enumerate(zip(context.rows, prompts, strict=True)):
             plain = isinstance(row[settings.prompt_column], str)
             between = self.delimiter if self.delimiter is not None else " " * plain
-            asked += [(index, between + choice, plain) for choice in row["choices"]]
-        found = loglikelihoods(
-            context,
-            [
-                continuation_of(prompts[index].text, text, tokenizer, special=plain)
-                for index, text, plain in asked
-            ],
-            describe=lambda place: f"row {asked[place][0]} with its choice {asked[place][1]!r}",
-        )
+            asked += [
+                _Asked(index, prompt.text, between + choice, plain) for choice in row["choices"]
+            ]
+        return asked
+
+    def _ask(self, context: EvaluationContext) -> list[Question]:
+        rows = context.rows
+        column = reference_column(rows, context.settings)
+        right = [_right(self.name, index, row, column) for index, row in enumerate(rows)]
+        asked, targets = self._targets(context)
+        found = loglikelihoods(context, targets, describe=_describe(asked))
         requests: list[list[dict[str, Any]]] = [[] for _ in rows]
-        for (index, text, _), answer in zip(asked, found, strict=True):
-            requests[index].append(
+        for one, answer in zip(asked, found, strict=True):
+            requests[one.row].append(
                 {
-                    "context": prompts[index].text,
-                    "continuation": text,
+                    "context": one.context,
+                    "continuation": one.text,
                     "logprob": answer.logprob,
                     "greedy": answer.greedy,
                 }
@@ -140,6 +170,10 @@ class MultipleChoice(ChoiceEvaluator):
 
     def _named(self, metric: str) -> str:
         return metric if self.name == "multiple_choice" else f"{self.name}/{metric}"
+
+
+def _describe(asked: list[_Asked]) -> Callable[[int], str]:
+    return lambda place: f"row {asked[place].row} with its choice {asked[place].text!r}"
 
 
 def _hit(question: Question, sizes: Floats | None) -> float:

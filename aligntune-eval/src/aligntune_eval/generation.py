@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Completion",
+    "check_prompts",
     "completions",
     "generation_details",
     "refuse_several_samples",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _MEMO = "aligntune_eval.generation"
+_PROMPTS = "aligntune_eval.prompts"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,19 @@ class _Ask:
     prompt: Prompt
     key: str
     stream: int
+
+
+def check_prompts(context: EvaluationContext) -> None:
+    """Refuse prompts that this model cannot complete, for `check` of evaluators that complete them.
+
+    Raises:
+        EvaluationError: as `samples_of`.
+    """
+    if _PROMPTS not in context.memo:
+        prompts = prompts_of(context.rows, context.tokenizer, context.settings)
+        _check_lengths(prompts, context.model, context.settings)
+        ends = Ends(context.model, context.tokenizer, context.settings.stop)
+        context.memo[_PROMPTS] = prompts, ends
 
 
 def samples_of(context: EvaluationContext) -> list[list[Completion]]:
@@ -121,11 +136,9 @@ def generation_details(context: EvaluationContext) -> dict[str, Any]:
 
 
 def _generate_all(context: EvaluationContext) -> list[list[Completion]]:
-    model, tokenizer, settings = context.model, context.tokenizer, context.settings
-    prompts = prompts_of(context.rows, tokenizer, settings)
-    _check_lengths(prompts, model, settings)
-    ends = Ends(model, tokenizer, settings.stop)
-    asked = _asks(prompts, context.rows, settings)
+    check_prompts(context)
+    prompts, ends = context.memo[_PROMPTS]
+    asked = _asks(prompts, context.rows, context.settings)
     once = list({ask.key: ask for asks in asked for ask in asks}.values())
     ids = _answers(once, ends, context)
     return [[_completion(ask.prompt.text, ids[ask.key], ends) for ask in asks] for asks in asked]

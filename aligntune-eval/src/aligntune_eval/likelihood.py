@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aligntune.evaluation import EvaluationContext
 
-__all__ = ["Likelihood", "loglikelihoods", "positions_of", "scored_logits"]
+__all__ = ["Likelihood", "check_requests", "loglikelihoods", "positions_of", "scored_logits"]
 
 _TOKENS_AT_ONCE = 16_384  # inputs of one forward pass, padding included
 _LOGITS_AT_ONCE = 2**28  # numbers that one forward pass returns: 1 GiB in float32
@@ -70,7 +70,7 @@ def loglikelihoods(
     """
     assert model is None or label, "another model needs a label"
     asked = context.model if model is None else model
-    _check(requests, positions_of(asked), describe)
+    check_requests(requests, asked, describe)
     keys = [digest(f"loglikelihood{label}", each.ids, each.first) for each in requests]
     found: dict[str, Likelihood] = {}
     work, store = work_of(context, "scoring"), context.store
@@ -142,7 +142,15 @@ def positions_of(model: Any) -> int | None:
     return limit
 
 
-def _check(requests: Sequence[Target], limit: int | None, describe: Callable[[int], str]) -> None:
+def check_requests(
+    requests: Sequence[Target], model: Any, describe: Callable[[int], str] = "sequence {}".format
+) -> None:
+    """Refuse requests that have nothing to score, or do not fit into the model's positions.
+
+    Raises:
+        EvaluationError: names the first of them, as `describe` calls it.
+    """
+    limit = positions_of(model)
     for index, request in enumerate(requests):
         if request.tokens < 1:
             raise EvaluationError(f"{describe(index)} has no token to score")

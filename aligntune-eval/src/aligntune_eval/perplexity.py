@@ -82,6 +82,10 @@ class _OfText(Evaluator):
         self.window = window
         self.stride = stride
 
+    def check(self, context: EvaluationContext) -> None:
+        """See that the rows hold something to score."""
+        _targets(context)
+
     def scored(self, context: EvaluationContext) -> _Scored:
         """The sums of each row, computed once for each window and stride of a context."""
         positions = positions_of(context.model) or _POSITIONS
@@ -187,11 +191,25 @@ class Loss(_OfText):
         return [self.ratio(self.name, context, nll, tokens, unit="nats/token")]
 
 
+def _targets(context: EvaluationContext) -> list[Target]:
+    """What is scored of each row, made once for each context.
+
+    Raises:
+        EvaluationError: if nothing is.
+    """
+    key = (_MEMO, "targets")
+    if key not in context.memo:
+        made = [target_of(row, context.tokenizer, context.settings) for row in context.rows]
+        if not any(target.tokens and target.bytes for target in made):
+            raise EvaluationError("no row holds a token to score: every text is empty")
+        context.memo[key] = made
+    shared: list[Target] = context.memo[key]
+    return shared
+
+
 def _scored(context: EvaluationContext, window: int, stride: int) -> _Scored:
-    targets = [target_of(row, context.tokenizer, context.settings) for row in context.rows]
+    targets = _targets(context)
     parts = [w for i, target in enumerate(targets) for w in windows(i, target, window, stride)]
-    if not any(target.tokens and target.bytes for target in targets):
-        raise EvaluationError("no row holds a token to score: every text is empty")
     answers = loglikelihoods(
         context,
         [Target(part.ids, len(part.ids) - part.scored, 0) for part in parts],

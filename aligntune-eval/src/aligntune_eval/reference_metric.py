@@ -9,7 +9,7 @@ from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
 from aligntune.evaluation.columns import COMPARED, Rows, compared_column
 from aligntune.scoring.conversation import completion_text
-from aligntune_eval.generation import generation_details
+from aligntune_eval.generation import check_prompts, generation_details
 from aligntune_eval.per_row import answers_of, means, repeated
 from aligntune_eval.statistics import mean_metric
 
@@ -45,6 +45,10 @@ class ReferenceMetric(Evaluator):
                     f"evaluator {self.name!r}: {column!r} of row {index} is an empty list; a "
                     "reference is a text, or a list of at least one"
                 )
+
+    def check(self, context: EvaluationContext) -> None:
+        """See that the model can complete every prompt."""
+        check_prompts(context)
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         column = compared_column(context.rows, context.settings)
