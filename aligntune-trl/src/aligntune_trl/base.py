@@ -22,6 +22,7 @@ from aligntune.core.trainer_base import TrainerBase
 from aligntune.data import Prepared, prepare
 from aligntune.errors import AlignTuneError, ConfigError, DataError, RewardError
 from aligntune.evaluation import Measurements, prepare_measurements
+from aligntune.evaluation.run_tasks import measure_tasks, prepare_run_tasks
 from aligntune.hardware import Hardware
 from aligntune.redact import redact
 from aligntune.run import RunDirectory
@@ -85,6 +86,7 @@ class TRLTrainer(TrainerBase):
         self.data: Prepared | None = None
         self.eval_data: Prepared | None = None
         self.measurements: Measurements | None = None
+        self.tasks: Sequence[Any] = ()
         self.sampled: list[Any] = []  # prompts that are completed while the run trains
         self.progress = ProgressCallback()
         self.rescue = Rescue(self)
@@ -123,6 +125,7 @@ class TRLTrainer(TrainerBase):
             self.template_arguments,
             self.plan.table.measures,
         )
+        self.tasks = prepare_run_tasks(self.config, self.plan.plugins)
 
     def measured(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The rows of the evaluation data as evaluators read them: the answer is `completion`."""
@@ -318,6 +321,8 @@ class TRLTrainer(TrainerBase):
             when: `"before"`, `"during"` or `"after"` training.
         """
         trainer = self.setup()
+        if when != "during":
+            self._measure_tasks(when)
         if self.measurements is None or self.eval_data is None:
             return []
         model = trainer.accelerator.unwrap_model(trainer.model)
@@ -326,13 +331,25 @@ class TRLTrainer(TrainerBase):
         self.write_metrics(when, found.metrics)
         return list(found.metrics)
 
-    def write_metrics(self, when: str, metrics: Sequence[Metric]) -> None:
-        """Write down what was measured on the evaluation data, and log it."""
-        assert self.eval_data is not None
+    def _measure_tasks(self, when: str = "") -> dict[str, float]:
+        """Measure the model on the tasks of the run; write it down if `when` says when that is."""
+        model = self.setup().accelerator.unwrap_model(self.setup().model)
+        found: dict[str, float] = {}
+        for name, metrics in measure_tasks(self.tasks, model, self.tokenizer):
+            found |= {f"eval_{metric.name}": metric.value for metric in metrics}
+            if when:
+                self.write_metrics(when, metrics, f"task {name}")
+        return found
+
+    def write_metrics(
+        self, when: str, metrics: Sequence[Metric], dataset: str | None = None
+    ) -> None:
+        """Write down what was measured, by default on the evaluation data, and log it."""
+        reports = self.eval_data.reports if self.eval_data is not None else []
         place = {
             "step": self.setup().state.global_step,
             "when": when,
-            "dataset": ", ".join(report.name for report in self.eval_data.reports),
+            "dataset": dataset or ", ".join(report.name for report in reports),
         }
         for metric in metrics:
             self.run.append_jsonl(self.run.evaluation, {**place, **metric.as_dict()})
@@ -351,8 +368,8 @@ class TRLTrainer(TrainerBase):
             seen = _numbers(trainer.evaluate(rows, metric_key_prefix="train"))
             # Trainers put `eval_` before metrics of their own, whatever the prefix.
             bare = {n.removeprefix("train_").removeprefix("eval_"): seen[n] for n in seen}
-            return {f"train_{name}": value for name, value in bare.items()}
-        own = _numbers(trainer.evaluate())
+            return {f"train_{name}": value for name, value in bare.items()} | self._measure_tasks()
+        own = _numbers(trainer.evaluate()) | self._measure_tasks()
         if self.measurements is None:
             return own
         model = trainer.accelerator.unwrap_model(trainer.model)

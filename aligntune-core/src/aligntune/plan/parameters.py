@@ -167,7 +167,9 @@ def _evaluation_uses() -> dict[str, Use]:
     switches = tuple(f"evaluation.{field}" for field in SWITCHES)
     quality = switches[1:]  # all but perplexity complete prompts
     more = ("evaluation.custom_metrics", "evaluation.dpo_eval_enabled")
+    tasks = "evaluation.tasks"
     measured = Measured(switches[0], (True,), (*switches, *more))
+    either = Measured(switches[0], (True,), (*switches, *more, tasks))
     completed = Measured(quality[0], (True,), (*quality, *more))
     evaluated = Measured(quality[0], (True,), (*quality, more[0]))  # not by DPO's own
     bertscore = When("evaluation.compute_bertscore", (True,))
@@ -175,9 +177,10 @@ def _evaluation_uses() -> dict[str, Use]:
     dpo = Refused("it belongs to DPO")
     return {
         "evaluation.*": Ours(ours),
-        "evaluation.before_training": Ours(f"{ours}: when", when=measured),
+        tasks: Ours("aligntune-eval"),
+        "evaluation.before_training": Ours(f"{ours}: when", when=either),
         "evaluation.max_samples": Ours(f"{ours}: on how many rows", when=measured),
-        "evaluation.batch_size": Ours(f"{ours}: rows at once", when=measured),
+        "evaluation.batch_size": Ours(f"{ours}: rows at once", when=either),
         "evaluation.max_new_tokens": Ours(f"{ours}: completions", when=completed),
         "evaluation.temperature": Ours(f"{ours}: completions", when=completed),
         "evaluation.top_p": Ours(f"{ours}: completions", when=completed),

@@ -100,6 +100,7 @@ def _evaluation() -> dict[str, Use]:
         "bertscore_model",
         "semantic_similarity_model",
         "custom_metrics",
+        "tasks",
     )
     uses: dict[str, Use] = {f"evaluation.{name}": Refused(_SAYS_NOTHING) for name in names}
     return uses | {f"evaluation.{name}": Fixed((False,), _SAYS_NOTHING) for name in SWITCHES}

@@ -26,6 +26,8 @@ class EvaluationConfig(Section):
 
     evaluators: list[EvaluatorConfig] = Field(default_factory=list)
     """Registered evaluators, by name or as `{type, params}`."""
+    tasks: list[str] = Field(default_factory=list)
+    """Evaluation tasks, by name or file, measured before and after training and when asked."""
     before_training: bool = setting(False)
     """Measure the model as it was loaded, too."""
     max_samples: int | None = setting(None, ge=1)
