@@ -159,10 +159,10 @@ def test_code_runs_only_when_it_is_allowed(tmp_path: Path) -> None:
 def test_a_metric_of_the_hub_is_code_too(tmp_path: Path) -> None:
     path = answer_task(tmp_path, ROWS, metric_list=[{"metric": "exact_mtch"}])
     said = refusal(path)
-    assert "'exact_mtch' is none of lm-eval's own; did you mean 'exact_match'?" in said
-    assert "fetch it from the hub as Python code" in said
+    assert "the metric 'exact_mtch': lm-eval has none; did you mean 'exact_match'?" in said
+    assert "would fetch it from the hub as Python code" in said
     path = answer_task(tmp_path, ROWS, metric_list=[{"metric": "chrf", "hf_evaluate": True}])
-    assert "fetch it from the hub as Python code" in refusal(path)
+    assert "the metric 'chrf': `hf_evaluate: true` asks for it elsewhere" in refusal(path)
 
 
 def test_code_that_a_model_writes_is_never_run_outside_the_sandbox(tmp_path: Path) -> None:

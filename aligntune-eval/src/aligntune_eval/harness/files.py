@@ -163,12 +163,16 @@ def _check_metrics(read: Document, values: Mapping[str, Any], trust_remote_code:
             raise EvaluationError(f"{where}: an entry of metric_list names no `metric`")
         if name in read.functions or trust_remote_code:
             continue
-        if metric.get("hf_evaluate") or name not in metric_registry:
-            hint = did_you_mean(str(name), list(metric_registry.keys()))
+        known = list(metric_registry.keys())
+        if metric.get("hf_evaluate") or name not in known:
+            asked = (
+                "`hf_evaluate: true` asks for it elsewhere"
+                if metric.get("hf_evaluate")
+                else "; ".join(filter(None, ("lm-eval has none", did_you_mean(str(name), known))))
+            )
             raise EvaluationError(
-                f"{where}: the metric {name!r} is none of lm-eval's own"
-                f"{f'; {hint}' if hint else ''}; the library evaluate would fetch it from the hub "
-                "as Python code, which has to be allowed with --trust-remote-code "
+                f"{where}: the metric {name!r}: {asked}; the library evaluate would fetch it from "
+                "the hub as Python code, which has to be allowed with --trust-remote-code "
                 "(trust_remote_code=True)"
             )
 
