@@ -77,6 +77,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"dataset": " "}, "dataset: expected a hub name, a local file, rows"),
     ({"dataset": {"a": [1]}}, "dataset: expected a hub name, .*, not a dict"),
     ({"dataset": [{}, "row"]}, "dataset: row 1 is no dict of columns, but 'row'"),
+    ({"dataset": [{1: "a"}]}, "dataset: row 0 has the column 1, whose name is no text"),
     ({"subset": "main"}, "subset: rows that are given as they are have none; leave it out"),
     ({"fewshot_split": "dev"}, "fewshot_split: rows that are given as they are have none"),
     ({"split": ""}, "split: expected text, not ''"),

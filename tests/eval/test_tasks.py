@@ -216,7 +216,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"reference": "{{ missing }}"}, "'reference' of row 0: there is no column 'missing'"),
     ({"dataset": "none.jsonl"}, "none.jsonl: there is no such file"),
     ({"dataset": list}, "there are no rows"),
-    ({"dataset": lambda: [3]}, "row 0 of the function .* is no dict of columns, but 3"),
+    ({"dataset": lambda: [3]}, "the function .*: row 0 is no dict of columns, but 3"),
     ({"dataset": lambda: 1 / 0}, "which is its data set, raised ZeroDivisionError"),
     ({"processing_fn": len}, "processing_fn len returned 3; expected a dict"),
     ({"processing_fn": "json:none"}, "points at 'json:none', which cannot be imported"),

@@ -15,7 +15,7 @@ from aligntune.config.sections.dataset import is_data
 from aligntune.errors import Problem, did_you_mean
 from aligntune.evaluation.templates import template_problem
 
-__all__ = ["task_problems"]
+__all__ = ["task_problems", "wrong_row"]
 
 Check = Callable[[Any], str]
 
@@ -93,11 +93,16 @@ def _dataset(value: Any) -> str:
         return ""
     if not isinstance(value, Sequence):
         return f"expected {wanted}, not a {type(value).__name__}"
-    if len(value) == 0:
-        return f"there are no rows; give {wanted}"
-    for index, row in enumerate(value):
+    return wrong_row(value) if len(value) else f"there are no rows; give {wanted}"
+
+
+def wrong_row(rows: Sequence[Any]) -> str:
+    """Which row is no dict of named columns, in words; empty if all are."""
+    for index, row in enumerate(rows):
         if not isinstance(row, Mapping):
             return f"row {index} is no dict of columns, but {row!r:.60}"
+        if wrong := [name for name in row if not isinstance(name, str)]:
+            return f"row {index} has the column {wrong[0]!r}, whose name is no text"
     return ""
 
 

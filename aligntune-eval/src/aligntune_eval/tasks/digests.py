@@ -28,7 +28,10 @@ _SAID = {"name", "category", "description", "metadata", "dataset", "metrics", "m
 
 def digest(value: Any) -> str:
     """A digest of a JSON-like value; what JSON does not have counts as its `repr`."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
+    try:
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
+    except TypeError:  # keys of several kinds have no order
+        text = repr(value)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aligntune.config.sections.dataset import is_data
 from aligntune.data.processing import Processing
 from aligntune.errors import AlignTuneError, EvaluationError, describe
+from aligntune.evaluation.task_checks import wrong_row
 from aligntune.registry import import_target
 from aligntune_eval.rows import read_rows
 
@@ -49,9 +49,8 @@ def _called(task: EvalTask) -> list[Row]:
         raise
     except Exception as error:  # the user's function: the boundary that names it
         raise EvaluationError(f"{who}, which is its data set, raised {describe(error)}") from error
-    for index, row in enumerate(rows):
-        if not isinstance(row, Mapping):
-            raise EvaluationError(f"row {index} of {who} is no dict of columns, but {row!r:.60}")
+    if wrong := wrong_row(rows):
+        raise EvaluationError(f"{who}, which is its data set: {wrong}")
     return [dict(row) for row in rows]
 
 
