@@ -11,7 +11,7 @@ from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluato
 from aligntune.evaluation.columns import require
 from aligntune.scoring import Failed, RewardBatch, build_reward
 from aligntune.scoring.faults import raw_values
-from aligntune_eval.generation import generation_details
+from aligntune_eval.generation import check_prompts, generation_details
 from aligntune_eval.per_row import answers_of, groups, repeated
 from aligntune_eval.programs import Checks, checks_of, fenced, shape_of
 from aligntune_eval.statistics import mean_metric, pass_at_k
@@ -97,6 +97,10 @@ class PassAtK(Evaluator):
 
     def measures(self) -> dict[str, bool | None]:
         return {self._named(k): True for k in self.ks}
+
+    def check(self, context: EvaluationContext) -> None:
+        """See that the model can complete every prompt."""
+        check_prompts(context)
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         if self._reward is None:
