@@ -92,14 +92,23 @@ def _hide_bars_of_libraries() -> None:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+class _Lines(logging.Handler):
+    """Prints each message as one line, above the bars."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        text = level + self.format(record)
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
 @contextmanager
 def _log(console: Console) -> Iterator[None]:
     """What the runner says of earlier results, on standard error beside the bars."""
-    from rich.logging import RichHandler
-
-    handler = RichHandler(
-        console=console, show_path=False, show_time=False, show_level=False, markup=False
-    )
+    handler = _Lines(console)
     logger = logging.getLogger("aligntune")
     level = logger.level
     logger.addHandler(handler)
