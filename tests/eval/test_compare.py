@@ -211,7 +211,7 @@ def test_a_model_against_itself(pair: tuple[Result, Result]) -> None:
     assert accuracy.p == 1
     assert accuracy.interval == tango(0, 0, 120)
     assert perplexity.interval is None
-    assert "every row differs by the same, or none does" in perplexity.method
+    assert "every resample gives the same difference" in perplexity.method
 
 
 def test_what_differs_besides_the_model_is_said(tmp_path: Path) -> None:
@@ -302,6 +302,28 @@ def test_the_table_and_the_json_say_the_same(comparison: Comparison) -> None:
         assert change["second"][0] in text
     changed = accuracy["better"] + accuracy["worse"]
     assert f"accuracy: {changed} of 120 rows changed, the first 2 of them" in text
+
+
+def test_a_narrow_terminal_loses_no_number(comparison: Comparison) -> None:
+    console = Console(file=io.StringIO(), width=30, force_terminal=False)
+    print_comparisons([comparison], rows=0, console=console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for difference in comparison.differences:
+        assert difference.interval is not None
+        assert f"{difference.value:+.4g}" in text
+        assert f"{difference.interval[1]:+.3g}" in text
+        assert f"{difference.better}/{difference.worse}" in text
+
+
+def test_metrics_that_change_alike_share_their_rows(pair: tuple[Result, Result]) -> None:
+    doubled = [
+        replace(each, metrics=(*each.metrics, replace(each.metrics[0], name="again")))
+        for each in pair
+    ]
+    console = Console(file=io.StringIO(), width=100, force_terminal=False)
+    print_comparisons([compare(*doubled)], console=console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("accuracy, again: ") == 2  # the interval, and the rows
 
 
 def test_runs_are_compared_by_model_and_task(tmp_path: Path) -> None:

@@ -153,6 +153,8 @@ def test_choices_and_other_texts_are_part_of_a_row() -> None:
     row = row_of({"row": 0, "prompt": "1+1=", "requests": requests, "baseline": "3"}, None)
     assert row.completions == (" 2  (log-likelihood -0.25)",)
     assert row.texts == {"baseline": "3"}
+    spoken = row_of({"row": 0, "requests": requests, "completion": "two"}, {"prompt": "1+1="})
+    assert spoken.completions == ("two",)
 
 
 def training_run(path: Path, rows: int) -> RunDirectory:

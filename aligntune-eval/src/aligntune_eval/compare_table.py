@@ -24,14 +24,18 @@ def print_comparisons(
     The rows are those of each metric whose rows changed at all.
     """
     from rich.console import Console
+    from rich.measure import Measurement
 
     console = console or Console()
     for comparison in comparisons:
-        console.print(_table(comparison))
+        table = _table(comparison)
+        # A terminal that is too narrow breaks the lines; no number is cut off.
+        least = Measurement.get(console, console.options.update(max_width=1000), table).minimum
+        console.print(table, width=max(console.width, least), crop=False)
         for line in _remarks(comparison):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
-        for difference in comparison.differences:
-            _print_changed(comparison, difference, rows, console)
+        for names, changed in _groups(comparison):
+            _print_changed(names, changed, len(comparison.pairs), rows, console)
 
 
 def difference_text(difference: Difference) -> str:
@@ -50,7 +54,7 @@ def _table(comparison: Comparison) -> Any:
     pairs = len(comparison.pairs)
     title += f"{pairs} pair{'' if pairs == 1 else 's'} of rows"
     table = Table(title=escape(title), title_justify="left")
-    table.add_column("metric", overflow="fold", min_width=15)
+    table.add_column("metric", overflow="fold", min_width=13)
     for heading in ("first", "second", "difference", "95 % interval", "better\n/worse"):
         table.add_column(heading, justify="right", no_wrap=True)
     for d in comparison.differences:
@@ -72,16 +76,27 @@ def _remarks(comparison: Comparison) -> list[str]:
     return [*lines, *(f"note: {note}" for note in comparison.notes)]
 
 
+def _groups(comparison: Comparison) -> list[tuple[list[str], list[Change]]]:
+    """The changed rows, once for all metrics that changed in the same rows by the same."""
+    found: dict[Any, tuple[list[str], list[Change]]] = {}
+    for difference in comparison.differences:
+        changed = comparison.changed(difference.metric)
+        same = tuple((change.first.index, change.before, change.after) for change in changed)
+        found.setdefault(same, ([], changed))[0].append(difference.metric)
+    return list(found.values())
+
+
 def _print_changed(
-    comparison: Comparison, difference: Difference, rows: int, console: Console
+    names: list[str], changed: list[Change], pairs: int, rows: int, console: Console
 ) -> None:
-    changed = comparison.changed(difference.metric)
     if not changed or not rows:
         return
     some = changed[:rows]
-    count = f"{len(changed)} of {difference.n} rows changed"
+    count = f"{len(changed)} of {pairs} rows changed"
     more = f", the first {len(some)} of them" if len(some) < len(changed) else ""
-    console.print(f"\n{difference.metric}: {count}{more}", markup=False, highlight=False)
+    console.print(
+        f"\n{', '.join(names)}: {count}{more}", soft_wrap=True, markup=False, highlight=False
+    )
     for change in some:
         for line in _lines_of(change):
             console.print(line, soft_wrap=True, markup=False, highlight=False)

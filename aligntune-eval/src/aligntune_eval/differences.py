@@ -139,7 +139,7 @@ def _with_bootstrap(difference: Difference, drawn: Floats) -> Difference:
     spread = float(drawn.std(ddof=1))
     if spread <= 1e-12 * max(1.0, abs(difference.value)):
         return replace(
-            difference, method="no interval: every row differs by the same, or none does"
+            difference, method="no interval: every resample gives the same difference"
         )
     low, high = percentiles(drawn)
     method = f"paired bootstrap over rows, {len(drawn):,} resamples"

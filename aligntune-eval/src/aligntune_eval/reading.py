@@ -190,11 +190,11 @@ def completions_of(sample: Mapping[str, Any]) -> tuple[str, ...]:
 
     Of likelihoods, each continuation with its own.
     """
-    if sample.get("requests"):
-        return tuple(map(_scored, sample["requests"]))
     if sample.get("completions") is not None:
         return tuple(map(plain_text, sample["completions"]))
-    return () if sample.get("completion") is None else (plain_text(sample["completion"]),)
+    if sample.get("completion") is not None:
+        return (plain_text(sample["completion"]),)
+    return tuple(map(_scored, sample.get("requests") or ()))
 
 
 def _scored(request: Mapping[str, Any]) -> str:
