@@ -140,7 +140,7 @@ def test_torchs_random_state_and_the_models_mode_survive(
 def test_what_does_not_fit_shows_before_anything_is_generated_or_scored(
     model: Any, tokenizer: Any, plugins: Any, later: str
 ) -> None:
-    row = {"prompt": "x" * 61, "text": "a", "choices": ["abc", "de"], "answer": 0}
+    row = {"prompt": "x" * 61, "text": "a", "choices": ["abcd", "de"], "answer": 0}
     prepared = prepare([row], ["loss", later], EvaluationSettings(max_new_tokens=8), plugins)
     asked: list[int] = []
     hook = model.register_forward_pre_hook(lambda *_: asked.append(1))

@@ -226,9 +226,9 @@ def _losses(logits: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, t
     """
     values = logits.float()
     top, likeliest = values.max(dim=-1)
-    # Shifted before anything is summed, so that a token of probability near 1 keeps its digits.
+    # The likeliest is left out of the sum, so that its loss keeps its digits where p is near 1.
     values = values - top[:, None]
-    total = values.exp().sum(dim=-1).log()
+    total = values.exp().scatter_(1, likeliest[:, None], 0.0).sum(dim=-1).log1p()
     return total - values.gather(1, wanted.T).T, wanted == likeliest
 
 
