@@ -245,3 +245,12 @@ def test_files_that_cannot_be_written_leave_no_half(
     with pytest.raises(RunError, match="No space left"):
         write_results(outcomes, tmp_path, model="m")
     assert [path.name[:8] for path in (tmp_path / "m").iterdir()] == ["samples_"]
+
+
+def test_a_task_that_is_called_a_secret_keeps_its_numbers(tmp_path: Path) -> None:
+    task = EvalTask(name="passwords", dataset=ROWS, metrics=["accuracy"])
+    made = outcome(task, Evaluation((Metric("api_key", 0.5, 3),), [], 1.0))
+    (files,) = write_results([made], tmp_path, model="m")
+    written = json.loads(files.results.read_text())
+    assert written["results"]["passwords"]["api_key,none"] == 0.5
+    assert written["aligntune"]["tasks"]["passwords"]["metrics"][0]["value"] == 0.5

@@ -65,7 +65,8 @@ def write_results(
     `model` is the path or name of the model, and `base` that of its base, where it is an adapter.
     The names of the tasks must differ.
     """
-    model = redact(model)
+    # Only what users wrote into settings can hold a secret; a task or metric may be called one.
+    model, base = redact(model), redact(base)
     now = datetime.now(UTC)
     stamp = now.replace(tzinfo=None).isoformat(timespec="microseconds").replace(":", "-")
     target = folder_of(folder, model)
@@ -86,7 +87,7 @@ def write_results(
         files.append(ResultFiles(results, samples))
     written = _results(outcomes, model, base, hashes, now.timestamp())
     written["config"]["device"] = device
-    replace_text(results, to_json(redact(written), indent=2) + "\n")
+    replace_text(results, to_json(written, indent=2) + "\n")
     return files
 
 
@@ -111,7 +112,7 @@ def _results(
     seconds = sum(outcome.evaluation.seconds for outcome in outcomes)
     arguments = {"pretrained": model} if base is None else {"pretrained": base, "peft": model}
     systems = {outcome.task.system_prompt for outcome in outcomes}
-    system = systems.pop() if len(systems) == 1 else None
+    system = redact(systems.pop()) if len(systems) == 1 else None
     by_task = {outcome.task.name: outcome for outcome in outcomes}
     return {
         "results": {name: _measured(each) for name, each in by_task.items()},
@@ -189,8 +190,7 @@ def _config(outcome: TaskOutcome) -> dict[str, Any]:
     asked = {}
     if kind == "generate_until":
         asked["generation_kwargs"] = generation_arguments(settings)
-    return {
-        "task": task.name,
+    asked_for = {
         "dataset_path": task.dataset if isinstance(task.dataset, str) else None,
         "dataset_name": task.subset,
         "test_split": task.split,
@@ -202,18 +202,22 @@ def _config(outcome: TaskOutcome) -> dict[str, Any]:
         "num_fewshot": task.num_fewshot,
         "fewshot_split": task.fewshot_split,
         "repeats": settings.num_samples,
-        "metric_list": [{"metric": metric.name} for metric in outcome.evaluation.metrics],
         **asked,
         "metadata": {"version": task.version, **task.metadata},
     }
+    metrics = [{"metric": metric.name} for metric in outcome.evaluation.metrics]
+    return {"task": task.name, **redact(asked_for), "metric_list": metrics}
 
 
 def _ours(outcome: TaskOutcome) -> dict[str, Any]:
     return {
         "category": str(outcome.task.category),
-        "metrics": [metric.as_dict() for metric in outcome.evaluation.metrics],
-        "settings": asdict(outcome.settings),
+        "metrics": [
+            {**metric.as_dict(), "details": redact(dict(metric.details))}
+            for metric in outcome.evaluation.metrics
+        ],
+        "settings": redact(asdict(outcome.settings)),
         "rows": len(outcome.rows),
         "seconds": outcome.evaluation.seconds,
-        "binding": dict(outcome.binding),
+        "binding": redact(dict(outcome.binding)),
     }

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from aligntune.redact import redact
 from aligntune_eval.finished import Finished, evaluation_from, evaluation_to, find_finished
 from aligntune_eval.load import LoadedModel, load_model
 from aligntune_eval.results import TaskOutcome, folder_of, safe_task, write_results
@@ -128,7 +129,7 @@ class _Work:
         self._how = how
         self._store: FileStore | None = None
         self._finished = Finished()
-        self._binding = {**source.parts, **_of_task(task), **how.binding}
+        self._binding = redact({**source.parts, **_of_task(task), **how.binding})
         if how.folder is None or not source.parts:
             return
         folder = folder_of(how.folder, source.name)
