@@ -62,6 +62,9 @@ def _table(comparison: Comparison) -> Any:
         counts = f"{d.better}/{d.worse}" if d.better + d.worse + d.equal else "-"
         values = [f"{d.first:.4g}", f"{d.second:.4g}", f"{d.value:+.4g}" if d.value else "0"]
         table.add_row(escape(d.metric), *values, interval, counts)
+    for column in table.columns[1:]:
+        # No number is cut off, whatever the width.
+        column.min_width = max(len(str(cell)) for cell in column.cells)
     return table
 
 
