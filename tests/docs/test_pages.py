@@ -45,7 +45,7 @@ NOT_RUN = {
     "pip install aligntune-": "needs an index; `nox -s minimal` installs wheels",
     "$ aligntune quickstart": "takes two minutes; a slow test runs it",
     "$ lm_eval run": "reads all tasks of lm-eval for half a minute; a slow test runs it",
-    "$ aligntune eval step61 step400": "two models that take minutes to train",
+    "$ aligntune eval quickstart/sft quickstart/grpo": "two models that take minutes to train",
     "step50 ": "two models that take a minute to train",
 }
 # What is on the page before it needs to be there, beside the local files of `place`.
