@@ -179,6 +179,28 @@ def test_an_exception_is_wrapped_once_and_names_the_evaluator(plugins: Plugins) 
     assert kept.value is ours
 
 
+def test_all_models_are_checked_before_anything_is_measured(plugins: Plugins) -> None:
+    measured: list[str] = []
+
+    class Slow(Count):
+        def evaluate(self, context: EvaluationContext) -> list[Metric]:
+            measured.append(self.name)
+            return super().evaluate(context)
+
+    class Picky(Slow):
+        def check(self, context: EvaluationContext) -> None:
+            raise context.tokenizer
+
+    for raised, said in (
+        (EvaluationError("another vocabulary"), "^another vocabulary"),
+        (KeyError("layers"), "evaluator 'picky' raised KeyError: 'layers'"),
+    ):
+        wanted = [Slow("slow"), Picky("picky")]
+        with pytest.raises(EvaluationError, match=said):
+            evaluate(None, raised, ROWS, wanted, plugins=plugins)
+    assert measured == []
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_mode_and_random_state_are_left_as_they_were(plugins: Plugins, fails: bool) -> None:
     class Noisy(Count):

@@ -126,8 +126,12 @@ class WinRate(Evaluator):
     def _details(
         self, context: EvaluationContext, found: Verdicts, contest: Contest, not_applicable: int
     ) -> dict[str, Any]:
+        assert self._made is not None
+        given = {k: v for k, v in self.reward.params.items() if k != "reference_column"}
         return {
             "reward": self.reward.reward,
+            "params": given,
+            **self._made.record(),
             "reference_column": self.reward.reference_column,
             "pairwise": self.pairwise,
             "baseline": self.baseline or "the reference column",
