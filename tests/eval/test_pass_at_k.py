@@ -25,10 +25,10 @@ def helper(x):
 def plus(x: int) -> int:
     """Add one.
 
-    ```
-    >>> plus(1)
-    2
-    ```
+```
+>>> plus(1)
+2
+```
     """
 '''
 CHECK = """METADATA = {}
