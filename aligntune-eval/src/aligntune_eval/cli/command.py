@@ -11,13 +11,9 @@ import typer
 
 __all__ = ["eval_command"]
 
-_DATA = "The data set"
+_DATA = "Rows and prompts"
 _GENERATION = "Generation (of tasks, only what is given here is changed)"
 _RUNNING = "Running"
-_EPILOG = (
-    "`aligntune eval list` shows tasks and evaluators (a folder of that name is ./list). "
-    "`aligntune eval --compare RUN RUN` compares what earlier evaluations wrote."
-)
 
 Many = list[str] | None
 Number = int | None
@@ -57,8 +53,9 @@ def eval_command(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Evaluators of --dataset, separated by commas.  [default: perplexity]",
+            help="Evaluators of --dataset, separated by commas.",
             rich_help_panel=_DATA,
+            show_default="perplexity",
         ),
     ] = None,
     param: Annotated[
@@ -187,7 +184,11 @@ def eval_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
-    """Measure saved models on tasks or data sets, with a 95 % interval for every number."""
+    """Measure saved models on tasks or data sets, with a 95 % interval for every number.
+
+    `aligntune eval list` shows tasks and evaluators (a folder of that name is ./list), and
+    `aligntune eval --compare RUN RUN` compares what earlier evaluations wrote.
+    """
     from aligntune_eval.cli.wanted import Wanted
 
     changes = {
