@@ -138,9 +138,7 @@ def _with_bootstrap(difference: Difference, drawn: Floats) -> Difference:
         return replace(difference, method="no interval: a single row says nothing of the spread")
     spread = float(drawn.std(ddof=1))
     if spread <= 1e-12 * max(1.0, abs(difference.value)):
-        return replace(
-            difference, method="no interval: every resample gives the same difference"
-        )
+        return replace(difference, method="no interval: every resample gives the same difference")
     low, high = percentiles(drawn)
     method = f"paired bootstrap over rows, {len(drawn):,} resamples"
     return replace(difference, stderr=spread, low=low, high=high, method=method)

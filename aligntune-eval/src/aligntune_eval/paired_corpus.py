@@ -46,7 +46,8 @@ def corpus_resamples(
         whole = _counts(scorer, metric, rows[place])
         if not math.isclose(_score(scorer, whole.sum(axis=0)), metric.value, rel_tol=1e-6):
             return "the completions do not give the number in the results"
-        counts.append(_counts(scorer, metric, [pair[place] for pair in pairs]))
+        at = {id(row): index for index, row in enumerate(rows[place])}
+        counts.append(whole[[at[id(pair[place])] for pair in pairs]])
     width = counts[0].shape[1]
     sums = resampled_sums(np.concatenate(counts, axis=1), seed)
     drawn = [_score(scorers[1], row[width:]) - _score(scorers[0], row[:width]) for row in sums]
