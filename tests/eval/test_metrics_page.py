@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aligntune import plugins
+from aligntune.registry import PROVIDERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluation" / "metrics.md").read_text()
 SECTIONS = {
@@ -33,3 +34,7 @@ def test_an_evaluator_has_a_section(entry: Any) -> None:
     named = {"self", "name", "params"}
     parameters = inspect.signature(entry.load()).parameters.keys() - named
     assert not {name for name in parameters if f"`{name}" not in section}
+
+
+def test_without_this_distribution_its_evaluators_are_known_by_name() -> None:
+    assert set(PROVIDERS["evaluator"]["aligntune-eval"]) == {entry.name for entry in OURS}
