@@ -20,6 +20,7 @@ Number = int | None
 
 
 def eval_command(
+    context: typer.Context,
     models: Annotated[
         list[str],
         typer.Argument(
@@ -221,13 +222,30 @@ def eval_command(
     if compare:
         from aligntune_eval.cli.comparing import compare_command
 
-        compare_command(models, wanted, output_dir, as_json=as_json)
+        _refuse(context, {"compare", "output_dir", "as_json"}, "--compare measures nothing")
+        compare_command(models, output_dir, as_json=as_json)
     elif models == ["list"]:
         from aligntune_eval.cli.listing import list_command
 
-        list_command(wanted, as_json=as_json)
+        _refuse(context, {"as_json"}, "`eval list` measures nothing (a folder list is ./list)")
+        list_command(as_json=as_json)
     else:
         from aligntune_eval.cli.measuring import Run, measure_command
 
         run = Run(output_dir, batch_size, precision, device, trust_remote_code, overwrite)
         measure_command(models, wanted, run, as_json=as_json)
+
+
+def _refuse(context: typer.Context, allowed: set[str], why: str) -> None:
+    """Refuse flags that have no effect on what is asked for.
+
+    Raises:
+        EvaluationError: names the first of them.
+    """
+    from aligntune.errors import EvaluationError
+
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in {"models", *allowed} and source is not None and source.name == "COMMANDLINE":
+            raise EvaluationError(f"{why}, so {parameter.opts[0]} does not go with it")

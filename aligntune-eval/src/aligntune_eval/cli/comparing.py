@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from aligntune.errors import EvaluationError
 from aligntune.run.files import to_json
-
-if TYPE_CHECKING:
-    from aligntune_eval.cli.wanted import Wanted
 
 __all__ = ["compare_command"]
 
 
-def compare_command(
-    runs: list[str], wanted: Wanted, output_dir: str | None, *, as_json: bool
-) -> None:
+def compare_command(runs: list[str], output_dir: str | None, *, as_json: bool) -> None:
     """Print how each further run differs from the first; with a folder, write a page there.
 
     Raises:
-        EvaluationError: if a flag of measuring is given, or the runs cannot be compared.
+        EvaluationError: if the runs cannot be compared.
     """
-    if given := wanted.given():
-        raise EvaluationError(f"--compare measures nothing, so {given[0]} does not go with it")
     import typer
 
     from aligntune_eval.compare import compare_runs

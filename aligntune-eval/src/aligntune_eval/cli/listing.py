@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from aligntune.errors import EvaluationError
-
 if TYPE_CHECKING:
     from aligntune.facts import EvaluatorFacts, TaskFacts
     from aligntune.registry import Entry
-    from aligntune_eval.cli.wanted import Wanted
 
 __all__ = ["list_command"]
 
 
-def list_command(wanted: Wanted, *, as_json: bool) -> None:
-    """Print every task and every evaluator, whose it is, and what would bring what is missing.
-
-    Raises:
-        EvaluationError: if a flag of measuring is given.
-    """
-    if given := wanted.given():
-        raise EvaluationError(
-            f"`eval list` measures nothing, so {given[0]} does not go with it; "
-            "to measure a folder called list, write ./list"
-        )
+def list_command(*, as_json: bool) -> None:
+    """Print every task and every evaluator, whose it is, and what would bring what is missing."""
     from aligntune import plugins as installed
     from aligntune.cli.console import print_json
 

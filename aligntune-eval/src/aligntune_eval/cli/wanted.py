@@ -32,19 +32,6 @@ class Wanted:
     reference_column: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
 
-    def given(self) -> list[str]:
-        """The flags that were given, as they are written."""
-        named = {
-            "task": self.tasks,
-            "dataset": self.dataset,
-            "metrics": self.metrics,
-            "param": self.params,
-            "prompt-column": self.prompt_column,
-            "reference-column": self.reference_column,
-        }
-        flags = [f"--{name}" for name, value in named.items() if value]
-        return [*flags, *(flag_of(name) for name in self.changes)]
-
 
 def flag_of(field_name: str) -> str:
     """The flag that sets a field of `EvalTask`."""
