@@ -229,6 +229,8 @@ def test_runs_are_compared(call: Any) -> None:
     assert comparison["differences"][0]["metric"] == "accuracy"
     with pytest.raises(EvaluationError, match="--compare measures nothing, so --limit"):
         call("--compare", "a", "b", "--limit", "3")
+    with pytest.raises(EvaluationError, match="--compare measures nothing, so --precision"):
+        call("--compare", "a", "b", "--precision", "auto")
     with pytest.raises(EvaluationError, match="nowhere does not exist"):
         call("--compare", "a", "nowhere")
 
