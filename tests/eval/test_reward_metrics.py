@@ -21,6 +21,7 @@ from aligntune.evaluation import (
 )
 from aligntune.testing import make_classifier, make_encoder
 from aligntune_rewards import BertscoreReward, FactualCorrectnessReward
+from aligntune_rewards.learned import models
 
 Measure = Callable[..., Evaluation]
 
@@ -222,7 +223,7 @@ def test_a_model_that_cannot_be_loaded_is_named() -> None:
 
 
 def test_the_switches_of_a_run_measure_completions_of_conversations(
-    model: Any, tokenizer: Any, say: Any, encoder: str, toxic: str
+    model: Any, tokenizer: Any, say: Any, encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As SFT has them: the last answer of a conversation is the reference."""
     config = load_config(
@@ -244,8 +245,12 @@ def test_the_switches_of_a_run_measure_completions_of_conversations(
         }
     )
     talk = [{"role": "user", "content": "x?"}, {"role": "assistant", "content": "cat"}]
+    loaded: list[str] = []
+    load = models._load
+    monkeypatch.setattr(models, "_load", lambda *a: loaded.append(a[1]) or load(*a))
     measurements = prepare_measurements(config, [{"messages": talk}] * 2, plugins.get())
     assert measurements is not None
+    assert sorted(loaded) == ["embedder", "encoder"], "a model is loaded more than once"
     say([["cat"], ["sleeps"]])
     found = measurements.run(model, tokenizer, quality=True)
     names = ["bertscore", "semantic_similarity", "codebleu"]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aligntune.config.sections import EvaluatorConfig
     from aligntune.evaluation.best import Measures
     from aligntune.evaluation.columns import Rows
+    from aligntune.evaluation.protocol import Evaluator
     from aligntune.plugins import Plugins
 
 __all__ = ["Measurements", "prepare_measurements"]
@@ -118,15 +119,18 @@ def prepare_measurements(
     most = min(filter(None, (wanted.max_samples, wanted.max_samples_for_quality_metrics)))
     few = replace(settings, max_samples=most)
     always: list[EvaluatorConfig] = list(wanted.evaluators)
-    quality: list[EvaluatorConfig] = []
+    quality: list[Evaluator] = []
     asked_for = False
     for field, entries in switches.items():
         generates = plugins.find(plugins.evaluators, entries[0].type).facts.generates
         given = (with_prompts(rows[:most]), few) if generates else (rows, settings)
         is_set = field in wanted.model_fields_set
-        if not _fits(field, entries, *given, plugins, is_set=is_set):
+        if (fits := _fitting(field, entries, *given, plugins, is_set=is_set)) is None:
             continue
-        (quality if generates else always).extend(entries)
+        if generates:
+            quality.extend(fits.evaluators)  # they may have loaded models, which they keep
+        else:
+            always.extend(entries)
         asked_for = asked_for or (generates and is_set)
     seldom = prepare(with_prompts(rows[:most]), quality, few, plugins) if quality else None
     often = tuple(_listed(rows, always, settings, plugins))
@@ -170,7 +174,7 @@ def _answered(messages: Any) -> bool:
     return bool(messages) and len(messages) > 1 and messages[-1].get("role") == "assistant"
 
 
-def _fits(
+def _fitting(
     field: str,
     entries: Sequence[EvaluatorConfig],
     rows: Rows,
@@ -178,13 +182,12 @@ def _fits(
     plugins: Plugins,
     *,
     is_set: bool,
-) -> bool:
-    """Whether the rows bring what the evaluators of a switch need; an error if it was set."""
+) -> Prepared | None:
+    """The evaluators of a switch, if the rows bring what they need; an error if it was set."""
     try:
-        prepare(rows, entries, settings, plugins)
+        return prepare(rows, entries, settings, plugins)
     except EvaluationError as error:
         if is_set:
             raise ConfigError(Problem(f"evaluation.{field}", str(error))) from error
         logger.info("evaluation.%s is off: %s", field, error)
-        return False
-    return True
+        return None
