@@ -166,21 +166,27 @@ def test_examples_filters_and_limits_are_those_of_lm_eval(
 
 
 def test_chat_is_that_of_lm_eval(
-    answers: Path, model: Any, tokenizer: Any, by_lm_eval: Any
+    tmp_path: Path, model: Any, tokenizer: Any, by_lm_eval: Any
 ) -> None:
-    ready = harness_task(str(answers), chat=True, system_prompt="Be brief.", max_samples=4)
-    found = ready.run(model, tokenizer)
+    rows = [{"question": f"{n}+1=", "answer": str(n + 1)} for n in range(6)]
+    path = answer_task(tmp_path, rows, fewshot_split="train")
+    asked: dict[str, Any] = {"num_fewshot": 1}
+    found = harness_task(str(path), chat=True, system_prompt="Add.", max_samples=4, **asked).run(
+        model, tokenizer
+    )
     theirs = by_lm_eval(
-        answers,
+        path,
         "answers",
         limit=4,
         apply_chat_template=True,
         fewshot_as_multiturn=True,
-        system_instruction="Be brief.",
+        system_instruction="Add.",
+        **asked,
     )
     assert equal(found, theirs, "answers") == 1
     prompt = found.samples[0]["prompt"]
-    assert prompt == "<system>Be brief.<|end|><user>0 and<|end|><assistant>"
+    assert prompt.startswith("<system>Add.<|end|><user>")
+    assert prompt.endswith("<|end|><user>0+1=<|end|><assistant>")
     assert prompt == theirs["samples"]["answers"][0]["arguments"][0][0]
 
 
