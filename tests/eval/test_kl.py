@@ -203,7 +203,8 @@ def test_mistakes_show_before_anything_is_generated(
     def run(params: dict[str, Any], rows: Any = ROWS) -> None:
         generating = {"type": "reward", "params": {"reward": "size"}}
         wanted = [generating, {"type": "kl", "params": params}]
-        evaluate(model, tokenizer, rows, wanted, plugins=plugins)
+        few = EvaluationSettings(max_new_tokens=4)
+        evaluate(model, tokenizer, rows, wanted, settings=few, plugins=plugins)
 
     with pytest.raises(EvaluationError, match="missing a required argument: 'reference_model'"):
         run({})
