@@ -13,7 +13,7 @@ from aligntune.evaluation import EvaluationContext, EvaluationSettings
 from aligntune.facts import EvaluatorFacts, RewardFacts
 from aligntune.plugins import Plugins, Register, Switches
 from aligntune_eval import plugin
-from aligntune_eval.generation import Completion
+from aligntune_eval.asking.generation import Completion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Any:
             ]
             for each in zip(answers, tokens, strict=True)
         ]
-        monkeypatch.setattr("aligntune_eval.generation._generate_all", lambda context: made)
-        monkeypatch.setattr("aligntune_eval.generation._check_lengths", lambda *_: None)
+        monkeypatch.setattr("aligntune_eval.asking.generation._generate_all", lambda context: made)
+        monkeypatch.setattr("aligntune_eval.asking.generation._check_lengths", lambda *_: None)
 
     return set_answers

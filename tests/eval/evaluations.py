@@ -16,8 +16,8 @@ from aligntune.evaluation import (
     Metric,
 )
 from aligntune.plugins import Plugins, Switches
-from aligntune_eval.corpus import Bleu
-from aligntune_eval.results import ResultFiles, TaskOutcome, write_results
+from aligntune_eval.files.results import ResultFiles, TaskOutcome, write_results
+from aligntune_eval.metrics.corpus import Bleu
 from aligntune_eval.statistics import mean_metric
 
 Rows = list[dict[str, Any]]

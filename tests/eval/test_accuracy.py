@@ -12,9 +12,9 @@ from aligntune.evaluation import Evaluation, EvaluationContext, EvaluationSettin
 from aligntune.facts import RewardFacts
 from aligntune.plugins import Plugins, Register, Switches
 from aligntune.scoring import RewardBatch, RewardFunction
-from aligntune_eval.accuracy import Accuracy, MeanReward
-from aligntune_eval.exact_match import ExactMatch
-from aligntune_eval.generation import completions
+from aligntune_eval.asking.generation import completions
+from aligntune_eval.metrics.accuracy import Accuracy, MeanReward
+from aligntune_eval.metrics.exact_match import ExactMatch
 
 MakeContext = Callable[..., EvaluationContext]
 Measure = Callable[..., Evaluation]
@@ -115,7 +115,7 @@ def test_missing_columns_are_named_before_generation(
     def forbidden(context: EvaluationContext) -> None:
         pytest.fail("it generated")
 
-    monkeypatch.setattr("aligntune_eval.generation._generate_all", forbidden)
+    monkeypatch.setattr("aligntune_eval.asking.generation._generate_all", forbidden)
     rows = [{"prompt": "a", "label": "b"}]
     with pytest.raises(DataError, match=r"needs a reference.*label"):
         measure(rows, "accuracy")

@@ -22,9 +22,9 @@ from aligntune.facts import TaskFacts
 from aligntune.plugins import Plugins, Register
 from aligntune.testing import Hub, make_model, write_jsonl
 from aligntune_eval import plugin
-from aligntune_eval.task_facts import TASKS
 from aligntune_eval.tasks import prepare_task
 from aligntune_eval.tasks.builtin.text import detokenized
+from aligntune_eval.tasks.facts import TASKS
 from aligntune_eval.tasks.find import load_task
 
 ROWS = 12
@@ -133,7 +133,7 @@ CLIENT = """
 import json, sys
 import datasets
 from aligntune.plugins import Plugins
-from aligntune_eval.load import load_model
+from aligntune_eval.models.load import load_model
 from aligntune_eval.tasks import find_tasks, prepare_task
 
 datasets.disable_progress_bars()

@@ -13,8 +13,8 @@ import torch
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, prepare
-from aligntune_eval.calibration import Calibration, expected_calibration_error
-from aligntune_eval.choices import MultipleChoice
+from aligntune_eval.metrics.calibration import Calibration, expected_calibration_error
+from aligntune_eval.metrics.choices import MultipleChoice
 
 MakeContext = Callable[..., EvaluationContext]
 ROWS: list[dict[str, Any]] = [

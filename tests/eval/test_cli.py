@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from aligntune import plugins as aligntune_plugins
 from aligntune.errors import AlignTuneError, EvaluationError, NotRegisteredError
-from aligntune_eval import plugin, running
+from aligntune_eval import plugin
 from aligntune_eval.cli import parse_evaluators
+from aligntune_eval.runner import running
 
 if TYPE_CHECKING:
     from click.testing import Result

@@ -17,7 +17,7 @@ from aligntune.cli.main import main
 # The command itself, killed as `kill -9` kills it once so much has been put on disk.
 KILLED = """\
 import os, signal, sys
-from aligntune_eval.store import FileStore
+from aligntune_eval.runner.store import FileStore
 
 put, left = FileStore.put, [int(sys.argv.pop(1))]
 

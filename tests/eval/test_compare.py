@@ -17,10 +17,10 @@ from scipy import optimize, stats
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import Combine, Evaluation, Metric
-from aligntune_eval.compare import Comparison, compare, compare_runs
-from aligntune_eval.compare_table import print_comparisons
-from aligntune_eval.paired import mcnemar, resampled_sums, tango
-from aligntune_eval.reading import Result, Row, result_of
+from aligntune_eval.comparing.compare import Comparison, compare, compare_runs
+from aligntune_eval.comparing.paired import mcnemar, resampled_sums, tango
+from aligntune_eval.comparing.table import print_comparisons
+from aligntune_eval.files.reading import Result, Row, result_of
 
 if TYPE_CHECKING:
     from pathlib import Path

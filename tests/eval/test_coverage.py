@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from aligntune.evaluation.statistics import RESAMPLES, bootstrap_ratio, mean_metric, percentiles
-from aligntune_eval.paired import resampled_sums, tango, tango_many
+from aligntune_eval.comparing.paired import resampled_sums, tango, tango_many
 
 N = SIMULATIONS = 1000
 Floats = NDArray[np.float64]

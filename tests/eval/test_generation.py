@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, prepare
-from aligntune_eval.generation import completions, samples_of
+from aligntune_eval.asking.generation import completions, samples_of
 
 MakeContext = Callable[..., EvaluationContext]
 

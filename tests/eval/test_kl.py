@@ -16,9 +16,9 @@ from peft import LoraConfig, get_peft_model
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, evaluate
-from aligntune_eval.generation import samples_of
-from aligntune_eval.kl import KlDivergence, divergence
-from aligntune_eval.tokens import prompt_of
+from aligntune_eval.asking.generation import samples_of
+from aligntune_eval.asking.tokens import prompt_of
+from aligntune_eval.metrics.kl import KlDivergence, divergence
 
 MakeContext = Callable[..., EvaluationContext]
 
@@ -157,7 +157,7 @@ def test_the_base_of_an_adapter_needs_no_second_model(
         return run.metric("kl").value
 
     expected = of(base)
-    monkeypatch.setattr("aligntune_eval.reference_model.load_model", None)
+    monkeypatch.setattr("aligntune_eval.models.reference_model.load_model", None)
     assert of("base") == pytest.approx(expected, abs=1e-9)
     assert expected > 1e-3
 
@@ -193,7 +193,7 @@ def nothing_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         pytest.fail("it generated")
 
-    monkeypatch.setattr("aligntune_eval.generation._generate_all", forbidden)
+    monkeypatch.setattr("aligntune_eval.asking.generation._generate_all", forbidden)
 
 
 @pytest.mark.usefixtures("nothing_is_generated")

@@ -12,9 +12,9 @@ import torch
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext
-from aligntune_eval import likelihood
-from aligntune_eval.likelihood import Likelihood, loglikelihoods, scored_logits
-from aligntune_eval.tokens import Target
+from aligntune_eval.asking import likelihood
+from aligntune_eval.asking.likelihood import Likelihood, loglikelihoods, scored_logits
+from aligntune_eval.asking.tokens import Target
 
 MakeContext = Callable[..., EvaluationContext]
 

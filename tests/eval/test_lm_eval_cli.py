@@ -16,7 +16,7 @@ from lm_eval_files import answer_task, choice_task, text_task
 
 from aligntune import create_sft_trainer
 from aligntune.testing import addition_rows, make_model, write_jsonl
-from aligntune_eval.runner import TaskResult, evaluate_models
+from aligntune_eval.runner.runner import TaskResult, evaluate_models
 
 pytest.importorskip("lm_eval")
 

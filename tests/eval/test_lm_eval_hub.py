@@ -13,7 +13,7 @@ from aligntune.testing import Hub, write_jsonl
 SCRIPT = """
 import json, sys
 from aligntune_eval.harness import harness_task
-from aligntune_eval.load import load_model
+from aligntune_eval.models.load import load_model
 import lm_eval
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager

@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from aligntune.errors import EvaluationError
-from aligntune_eval.load import load_model, precision_of
+from aligntune_eval.models.load import load_model, precision_of
 
 if TYPE_CHECKING:
     from pathlib import Path

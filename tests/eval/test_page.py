@@ -17,9 +17,9 @@ from selenium.webdriver.support.ui import Select
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import Combine, Metric
-from aligntune_eval.compare import compare, compare_runs
+from aligntune_eval.comparing.compare import compare, compare_runs
+from aligntune_eval.files.reading import Result, Row, read_results, result_of
 from aligntune_eval.page import write_page
-from aligntune_eval.reading import Result, Row, read_results, result_of
 from aligntune_eval.statistics import mean_metric
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from aligntune import plugins
 from aligntune.errors import AlignTuneError, UnavailableError
 from aligntune.evaluation import Evaluation, EvaluationSettings, evaluate, prepare
-from aligntune_eval.pass_at_k import PassAtK
+from aligntune_eval.metrics.pass_at_k import PassAtK
 from aligntune_rewards.sandbox import SandboxError
 
 Measure = Callable[..., Evaluation]

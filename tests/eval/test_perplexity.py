@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext
-from aligntune_eval.perplexity import Perplexity, windows
-from aligntune_eval.tokens import Target
+from aligntune_eval.asking.tokens import Target
+from aligntune_eval.metrics.perplexity import Perplexity, windows
 
 MakeContext = Callable[..., EvaluationContext]
 

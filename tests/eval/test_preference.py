@@ -23,7 +23,7 @@ from aligntune.evaluation import (
 )
 from aligntune.evaluation.preference import preference_accuracy, preferred, reward_margin
 from aligntune.testing import make_model, preference_rows
-from aligntune_eval.generation import samples_of
+from aligntune_eval.asking.generation import samples_of
 from aligntune_eval.preference.evaluators import PreferenceAccuracy, RewardMargin
 from aligntune_eval.tasks import prepare_task
 
@@ -253,7 +253,7 @@ def test_the_store_answers_for_both_models(
     context.store = store
     first = margin.evaluate(context)[0]
     assert len(store) == 16
-    monkeypatch.setattr("aligntune_eval.likelihood._answers", forbidden)
+    monkeypatch.setattr("aligntune_eval.asking.likelihood._answers", forbidden)
     again = make_context(ROWS)
     again.store = store
     assert margin.evaluate(again)[0] == first
@@ -299,8 +299,8 @@ def nothing_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         pytest.fail("it generated, or scored")
 
-    monkeypatch.setattr("aligntune_eval.generation._generate_all", forbidden)
-    monkeypatch.setattr("aligntune_eval.likelihood._answers", forbidden)
+    monkeypatch.setattr("aligntune_eval.asking.generation._generate_all", forbidden)
+    monkeypatch.setattr("aligntune_eval.asking.likelihood._answers", forbidden)
 
 
 @pytest.mark.usefixtures("nothing_is_generated")

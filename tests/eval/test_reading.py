@@ -13,8 +13,8 @@ from lm_eval_files import choice_task, text_task
 
 from aligntune.errors import EvaluationError
 from aligntune.run import RunDirectory
-from aligntune_eval.compare import compare, compare_runs
-from aligntune_eval.reading import combined, read_results, result_of, row_of
+from aligntune_eval.comparing.compare import compare, compare_runs
+from aligntune_eval.files.reading import combined, read_results, result_of, row_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ import pytest
 from aligntune.errors import RunError
 from aligntune.evaluation import EvalTask, EvaluationSettings, Metric
 from aligntune.evaluation.run import Evaluation
-from aligntune_eval import results as results_module
-from aligntune_eval.finished import evaluation_from, evaluation_to
-from aligntune_eval.lines import line_of, sample_of
-from aligntune_eval.results import ResultFiles, TaskOutcome, write_results
+from aligntune_eval.files import results as results_module
+from aligntune_eval.files.lines import line_of, sample_of
+from aligntune_eval.files.results import ResultFiles, TaskOutcome, write_results
+from aligntune_eval.runner.finished import evaluation_from, evaluation_to
 from aligntune_eval.tasks import prepare_task
 
 if TYPE_CHECKING:

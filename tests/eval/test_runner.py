@@ -15,9 +15,9 @@ from peft import LoraConfig, get_peft_model
 
 from aligntune.errors import AlignTuneError, EvaluationError
 from aligntune.evaluation import EvalTask
-from aligntune_eval import running
-from aligntune_eval.load import load_model
-from aligntune_eval.runner import TaskResult, evaluate_models
+from aligntune_eval.models.load import load_model
+from aligntune_eval.runner import running
+from aligntune_eval.runner.runner import TaskResult, evaluate_models
 
 if TYPE_CHECKING:
     from aligntune.plugins import Plugins

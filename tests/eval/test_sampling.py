@@ -13,8 +13,8 @@ from transformers import LogitsProcessorList
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, prepare
-from aligntune_eval.generation import completions, samples_of
-from aligntune_eval.sampling import Sampler, gumbel, stream
+from aligntune_eval.asking.generation import completions, samples_of
+from aligntune_eval.asking.sampling import Sampler, gumbel, stream
 
 MakeContext = Callable[..., EvaluationContext]
 PROMPTS = ["abc", "1+1=", "a", "the quick brown", "b b b b b", "xyz"]

@@ -13,8 +13,8 @@ from transformers import PreTrainedTokenizerFast
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext
-from aligntune_eval.generation import Completion, completions, generation_details
-from aligntune_eval.stopping import Ends
+from aligntune_eval.asking.generation import Completion, completions, generation_details
+from aligntune_eval.asking.stopping import Ends
 
 MakeContext = Callable[..., EvaluationContext]
 ROWS = [{"prompt": prompt} for prompt in ("abc", "1+1", "to be or not", "x", "é")]
@@ -73,7 +73,7 @@ def test_rows_go_on_without_their_cache_where_it_cannot_be_cut(
 ) -> None:
     stop = tuple(one.text[1:3] for one in whole(make_context)[:4])
     made = completions(make_context(ROWS, max_new_tokens=24, stop=stop, batch_size=5))
-    monkeypatch.setattr("aligntune_eval.decoding._selected", lambda cache, kept: None)
+    monkeypatch.setattr("aligntune_eval.asking.decoding._selected", lambda cache, kept: None)
     assert completions(make_context(ROWS, max_new_tokens=24, stop=stop, batch_size=5)) == made
 
 

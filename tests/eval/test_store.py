@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aligntune.errors import AlignTuneError, EvaluationError
-from aligntune_eval.store import FileStore, changes
+from aligntune_eval.runner.store import FileStore, changes
 
 if TYPE_CHECKING:
     from pathlib import Path

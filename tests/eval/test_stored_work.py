@@ -15,7 +15,7 @@ from aligntune.evaluation import (
     Prepared,
     prepare,
 )
-from aligntune_eval.generation import samples_of
+from aligntune_eval.asking.generation import samples_of
 from aligntune_eval.statistics import mean_metric
 
 ROWS = [

@@ -14,7 +14,7 @@ from datasets import Dataset, DatasetDict
 from aligntune import EvalTask
 from aligntune.errors import AlignTuneError
 from aligntune.testing import write_jsonl
-from aligntune_eval.exact_match import ExactMatch
+from aligntune_eval.metrics.exact_match import ExactMatch
 from aligntune_eval.tasks import PreparedTask, Runnable, prepare_task
 
 ROWS = [{"question": f"{n}+{n}", "answer": str(2 * n), "kind": "ab"[n % 2]} for n in range(8)]

@@ -24,12 +24,12 @@ from aligntune.evaluation import (
 )
 from aligntune.facts import EvaluatorFacts
 from aligntune.plugins import Plugins, Register
-from aligntune_eval.corpus import Bleu, Chrf, Ter
-from aligntune_eval.custom_metric import CustomMetric
-from aligntune_eval.exact_match import ExactMatch
-from aligntune_eval.f1 import F1
-from aligntune_eval.meteor import Meteor
-from aligntune_eval.rouge import Rouge, words
+from aligntune_eval.metrics.corpus import Bleu, Chrf, Ter
+from aligntune_eval.metrics.custom_metric import CustomMetric
+from aligntune_eval.metrics.exact_match import ExactMatch
+from aligntune_eval.metrics.f1 import F1
+from aligntune_eval.metrics.meteor import Meteor
+from aligntune_eval.metrics.rouge import Rouge, words
 
 # The example of sacrebleu's README: three sentences, two references each.
 SYSTEM = ["The dog bit the man.", "It wasn't surprising.", "The man had just bitten him."]

@@ -13,9 +13,9 @@ from aligntune.evaluation import Evaluation, EvaluationContext, EvaluationSettin
 from aligntune.facts import RewardFacts
 from aligntune.plugins import Register
 from aligntune.testing import JudgeServer
-from aligntune_eval.generation import completions
+from aligntune_eval.asking.generation import completions
+from aligntune_eval.files.results import TaskOutcome, write_results
 from aligntune_eval.preference.win_rate import WinRate
-from aligntune_eval.results import TaskOutcome, write_results
 
 Measure = Callable[..., Evaluation]
 
@@ -239,7 +239,7 @@ def test_a_reward_of_ones_own_compares_pairs(measure: Measure, plugins: Any) -> 
 def test_mistakes_show_before_anything_is_generated(
     measure: Measure, monkeypatch: pytest.MonkeyPatch, params: Any, error: Any, said: str
 ) -> None:
-    monkeypatch.setattr("aligntune_eval.generation._generate_all", None)
+    monkeypatch.setattr("aligntune_eval.asking.generation._generate_all", None)
     rows = [{**row, "level": 3} for row in rows_of("answer", ["w", "x", "y", "z"])]
     rows[0]["half"] = "x"
     with pytest.raises(error, match=said):

@@ -87,7 +87,7 @@ def test_a_task_that_there_is_not_is_named_before_the_model_loads(
 def test_without_aligntune_eval_the_error_says_what_to_install(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "aligntune_eval.runner", None)
+    monkeypatch.setitem(sys.modules, "aligntune_eval.runner.runner", None)
     with pytest.raises(UnavailableError, match="pip install aligntune-eval"):
         create_sft_trainer(**given).train()
 

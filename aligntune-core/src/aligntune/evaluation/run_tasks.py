@@ -34,7 +34,7 @@ def prepare_run_tasks(config: RunConfig, plugins: Plugins) -> Sequence[Any]:
     if len(set(wanted)) < len(wanted):
         raise ConfigError(Problem("evaluation.tasks", "one is named twice", hint="name it once"))
     try:
-        from aligntune_eval.runner import prepare_tasks
+        from aligntune_eval.runner.runner import prepare_tasks
     except ModuleNotFoundError as error:
         raise UnavailableError(
             "evaluation.tasks needs aligntune-eval, which is not installed: "

@@ -114,7 +114,7 @@ def measure(folder: Path, seconds: Sequence[float]) -> list[Stage]:
 def _runner() -> Callable[..., Any]:
     """`evaluate_models` of aligntune-eval, which core does not need otherwise."""
     try:
-        from aligntune_eval.runner import evaluate_models
+        from aligntune_eval.runner.runner import evaluate_models
     except ModuleNotFoundError as error:
         raise UnavailableError(
             "the quickstart measures its models with aligntune-eval, which is not installed: "

@@ -15,8 +15,8 @@ def compare_command(runs: list[str], output_dir: str | None, *, as_json: bool) -
     """
     import typer
 
-    from aligntune_eval.compare import compare_runs
-    from aligntune_eval.compare_table import print_comparisons
+    from aligntune_eval.comparing.compare import compare_runs
+    from aligntune_eval.comparing.table import print_comparisons
 
     comparisons = compare_runs(runs)
     if as_json:
@@ -26,8 +26,8 @@ def compare_command(runs: list[str], output_dir: str | None, *, as_json: bool) -
     if output_dir is not None:
         from pathlib import Path
 
+        from aligntune_eval.files.reading import read_results
         from aligntune_eval.page import write_page
-        from aligntune_eval.reading import read_results
 
         results = [result for run in runs for result in read_results(run)]
         page = write_page(

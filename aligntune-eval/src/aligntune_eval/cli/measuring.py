@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aligntune_eval.cli.wanted import Wanted
-    from aligntune_eval.runner import RunProgress
+    from aligntune_eval.runner.runner import RunProgress
 
 __all__ = ["Run", "measure_command"]
 
@@ -35,7 +35,7 @@ def measure_command(models: list[str], wanted: Wanted, run: Run, *, as_json: boo
     """Measure the models on what is wanted, and print it.
 
     Raises:
-        AlignTuneError: as `aligntune_eval.runner.evaluate_models` says.
+        AlignTuneError: as `aligntune_eval.runner.runner.evaluate_models` says.
     """
     from rich.console import Console
 
@@ -43,8 +43,8 @@ def measure_command(models: list[str], wanted: Wanted, run: Run, *, as_json: boo
     from aligntune.errors import EvaluationError
     from aligntune_eval.cli.tables import print_results, results_as_json
     from aligntune_eval.cli.wanted import prepare_wanted
-    from aligntune_eval.load import check_model, folder_of_run, precision_of
-    from aligntune_eval.runner import evaluate_models
+    from aligntune_eval.models.load import check_model, folder_of_run, precision_of
+    from aligntune_eval.runner.runner import evaluate_models
 
     if run.overwrite and run.output_dir is None:
         raise EvaluationError("--overwrite says what happens to --output-dir, which is not given")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aligntune.evaluation import Metric
-    from aligntune_eval.compare import Comparison
-    from aligntune_eval.runner import TaskResult
+    from aligntune_eval.comparing.compare import Comparison
+    from aligntune_eval.runner.runner import TaskResult
 
 __all__ = ["print_results", "results_as_json"]
 
@@ -37,7 +37,7 @@ def print_results(results: Sequence[TaskResult], output_dir: str | None) -> None
     """A table for each task, the differences between its models, and where the files are."""
     from rich.console import Console
 
-    from aligntune_eval.compare_table import print_comparisons
+    from aligntune_eval.comparing.table import print_comparisons
 
     console = Console()
     for task in dict.fromkeys(result.task for result in results):
@@ -61,7 +61,7 @@ def _page(output_dir: str | None) -> Path | None:
 
 def _comparisons(results: Sequence[TaskResult]) -> tuple[list[Comparison], list[str]]:
     """Each further model of a task beside the first, and why one is not compared."""
-    from aligntune_eval.compare import compare
+    from aligntune_eval.comparing.compare import compare
 
     found: list[Comparison] = []
     notes: list[str] = []

@@ -46,7 +46,7 @@ def prepare_wanted(
     Raises:
         AlignTuneError: if nothing is asked for, a flag has nothing to act on, or a task is wrong.
     """
-    from aligntune_eval.runner import prepare_tasks
+    from aligntune_eval.runner.runner import prepare_tasks
     from aligntune_eval.tasks import find_tasks, prepare_task
 
     if not wanted.tasks and wanted.dataset is None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from aligntune_eval.comparison import Comparison
-    from aligntune_eval.reading import Result
+    from aligntune_eval.comparing.comparison import Comparison
+    from aligntune_eval.files.reading import Result
 
 __all__ = ["write_page"]
 
@@ -39,8 +39,8 @@ def write_page(
     from pathlib import Path
 
     from aligntune.run.files import replace_text
+    from aligntune_eval.files.reading import read_results
     from aligntune_eval.page.drawing import draw
-    from aligntune_eval.reading import read_results
 
     found = read_results(results) if isinstance(results, str | Path) else list(results)
     target = Path(path).expanduser()

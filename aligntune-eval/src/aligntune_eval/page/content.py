@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from aligntune.errors import EvaluationError
 from aligntune.redact import redact
 from aligntune.run.report_data import number
-from aligntune_eval.compare import compare
+from aligntune_eval.comparing.compare import compare
 from aligntune_eval.page.plots import Axis, interval_plot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from aligntune.evaluation import Metric
-    from aligntune_eval.comparison import Comparison, Difference
-    from aligntune_eval.reading import Result, Row
+    from aligntune_eval.comparing.comparison import Comparison, Difference
+    from aligntune_eval.files.reading import Result, Row
 
 __all__ = ["Task", "contents"]
 

@@ -13,8 +13,8 @@ from aligntune_eval.page.content import contents
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aligntune_eval.comparison import Comparison
-    from aligntune_eval.reading import Result
+    from aligntune_eval.comparing.comparison import Comparison
+    from aligntune_eval.files.reading import Result
 
 __all__ = ["draw"]
 

@@ -10,7 +10,7 @@ from aligntune.data.formats.values import shown
 from aligntune.errors import DataError, EvaluationError, did_you_mean
 from aligntune.evaluation.columns import columns_of, reference_column, require
 from aligntune.scoring.conversation import completion_text
-from aligntune_eval.reading import Result, read_results
+from aligntune_eval.files.reading import Result, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aligntune.evaluation.columns import Rows
     from aligntune.plugins import Plugins
-    from aligntune_eval.named_reward import NamedReward
+    from aligntune_eval.metrics.named_reward import NamedReward
 
 __all__ = ["PreferenceAccuracy", "RewardMargin"]
 

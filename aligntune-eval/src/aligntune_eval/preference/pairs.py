@@ -18,7 +18,7 @@ from aligntune.data.formats.preference import PREFERENCE, PREFERENCE_IMPLICIT
 from aligntune.data.formats.values import shared_length
 from aligntune.errors import DataError, EvaluationError
 from aligntune.scoring.conversation import completion_text
-from aligntune_eval.tokens import Target
+from aligntune_eval.asking.tokens import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

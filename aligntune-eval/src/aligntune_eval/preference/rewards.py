@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import EvaluationError
-from aligntune_eval.likelihood import loglikelihoods
-from aligntune_eval.named_reward import NamedReward
+from aligntune_eval.asking.likelihood import loglikelihoods
+from aligntune_eval.metrics.named_reward import NamedReward
+from aligntune_eval.models.reference_model import ReferenceModel
 from aligntune_eval.preference.pairs import Pairs, pairs_of, targets_of
-from aligntune_eval.reference_model import ReferenceModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from aligntune.evaluation import EvaluationContext, EvaluationSettings
     from aligntune.evaluation.columns import Rows
     from aligntune.plugins import Plugins
-    from aligntune_eval.likelihood import Likelihood
-    from aligntune_eval.tokens import Target
+    from aligntune_eval.asking.likelihood import Likelihood
+    from aligntune_eval.asking.tokens import Target
 
 __all__ = ["PairRewards", "Rewarded"]
 

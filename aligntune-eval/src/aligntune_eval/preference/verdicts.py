@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.evaluation.preference import preferred
 from aligntune.scoring import Failed
-from aligntune_eval.named_reward import NamedReward
+from aligntune_eval.metrics.named_reward import NamedReward
 
 if TYPE_CHECKING:
     from aligntune.evaluation import EvaluationContext

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
-from aligntune_eval.generation import generation_details
-from aligntune_eval.named_reward import NamedReward
-from aligntune_eval.per_row import answers_of, means, repeated
+from aligntune_eval.asking.generation import generation_details
+from aligntune_eval.metrics.named_reward import NamedReward
+from aligntune_eval.metrics.per_row import answers_of, means, repeated
 from aligntune_eval.preference.baseline import baseline_texts
 from aligntune_eval.preference.verdicts import (
     OTHER,

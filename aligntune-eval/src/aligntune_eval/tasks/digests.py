@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from aligntune_eval.named_reward import NamedReward
+from aligntune_eval.metrics.named_reward import NamedReward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -77,7 +77,7 @@ class TrainingConfig(Section):
     load_best_model_at_end: bool = setting(True, rl=False)
     """End with the best checkpoint; unset, only where there is evaluation data."""
     metric_for_best_model: str | None = setting("eval_loss", rl=None)
-    """The metric of an evaluation that says which checkpoint is best, such as eval_loss or rougeL."""
+    """The metric of an evaluation that says which checkpoint is best, such as rougeL."""
     greater_is_better: bool = setting(False)
     """Whether more of that metric is better; unset, as the metric itself says."""
     logging_steps: int = setting(10, ge=1, aliases=("log_interval",))

@@ -1,0 +1,1 @@
+"""What a model is asked: prompts to continue, and texts to find likely."""

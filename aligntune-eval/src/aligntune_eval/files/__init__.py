@@ -1,0 +1,1 @@
+"""Evaluations as files, in the shapes of lm-eval."""

@@ -1,0 +1,110 @@
+"""What metrics that compare generated completions with reference texts have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aligntune.errors import EvaluationError
+from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
+from aligntune.evaluation.columns import COMPARED, Rows, compared_column
+from aligntune.scoring.conversation import completion_text
+from aligntune_eval.asking.generation import check_prompts, generation_details
+from aligntune_eval.metrics.per_row import answers_of, means, repeated
+from aligntune_eval.statistics import mean_metric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aligntune.plugins import Plugins
+
+__all__ = ["ReferenceMetric", "reference_texts"]
+
+
+class ReferenceMetric(Evaluator):
+    """A metric of completions against references.
+
+    The reference is what `reference_column` finds, or else the `completion` of the row: text, chat
+    messages (the assistant's last), or a list of texts that are all right. Of several completions
+    of a row the mean counts.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("prompt", COMPARED)
+
+    def prepare(self, rows: Rows, settings: EvaluationSettings, plugins: Plugins) -> None:
+        """Check that every row has a reference.
+
+        Raises:
+            EvaluationError: naming the first row without one.
+        """
+        super().prepare(rows, settings, plugins)
+        column = compared_column(rows, settings)
+        for index, row in enumerate(rows):
+            if isinstance(row[column], list | tuple) and not row[column]:
+                raise EvaluationError(
+                    f"evaluator {self.name!r}: {column!r} of row {index} is an empty list; a "
+                    "reference is a text, or a list of at least one"
+                )
+
+    def check(self, context: EvaluationContext) -> None:
+        """See that the model can complete every prompt."""
+        check_prompts(context)
+
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
+        column = compared_column(context.rows, context.settings)
+        context.note("reference", [row[column] for row in context.rows])
+        predictions = [answer.text for answer in answers_of(context)]
+        times = len(predictions) // len(context.rows)
+        references = repeated([reference_texts(row[column]) for row in context.rows], times)
+        details = {"reference_column": column, **generation_details(context)}
+        return self.measure(predictions, references, details, context)
+
+    @abstractmethod
+    def measure(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        details: dict[str, Any],
+        context: EvaluationContext,
+    ) -> list[Metric]:
+        """The metrics of predictions, each against one or more references; `details` for each.
+
+        Where rows have several completions, those of a row stand one after the other.
+        """
+
+    def mean(
+        self,
+        name: str,
+        values: Sequence[float],
+        details: dict[str, Any],
+        context: EvaluationContext,
+    ) -> Metric:
+        """The mean over rows of the values of predictions; a row's own mean becomes its score."""
+        rows = means(values, len(context.rows))
+        context.score(name, rows)
+        return mean_metric(
+            name,
+            [value for value in rows if value is not None],
+            seed=context.settings.seed,
+            details=details,
+            higher_is_better=self.direction(name),
+        )
+
+    def direction(self, name: str) -> bool | None:
+        """Whether more is better of the metric called `name`."""
+        return self.measures()[name]
+
+
+def reference_texts(value: Any) -> list[str]:
+    """The right texts that a value holds.
+
+    Raises:
+        EvaluationError: if it is an empty list.
+    """
+    if isinstance(value, list | tuple):
+        if not value:
+            raise EvaluationError("a reference is an empty list; it must hold at least one text")
+        if all(isinstance(item, dict) for item in value):
+            return [completion_text(value)]
+        return [str(item) for item in value]
+    return [str(value)]
