@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
+from collections.abc import Iterator
 
 # Set before any test module imports the libraries that read them; child processes inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -37,6 +39,16 @@ def pytest_runtest_setup() -> None:
         frozen.update(sys.modules)
         gc.collect()
         gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _logger_as_before() -> Iterator[None]:
+    """What a command does to the log of its process does not reach the tests after it."""
+    logger = logging.getLogger("aligntune")
+    before = (logger.level, logger.propagate, list(logger.handlers))
+    yield
+    logger.setLevel(before[0])
+    logger.propagate, logger.handlers = before[1], before[2]
 
 
 @pytest.hookimpl(tryfirst=True)

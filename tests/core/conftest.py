@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,16 +52,6 @@ def write_dist(
     head = "from aligntune.hookspecs import hookimpl\n"
     (site / f"{module}.py").write_text(head + dedent(source))
     return site
-
-
-@pytest.fixture(autouse=True)
-def _logger_as_before() -> Iterator[None]:
-    """What a command does to the log of its process does not reach the tests after it."""
-    logger = logging.getLogger("aligntune")
-    before = (logger.level, logger.propagate, list(logger.handlers))
-    yield
-    logger.setLevel(before[0])
-    logger.propagate, logger.handlers = before[1], before[2]
 
 
 @pytest.fixture(autouse=True)
