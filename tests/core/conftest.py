@@ -60,6 +60,12 @@ def _no_switches(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _plugins_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test makes the plugins of its process is forgotten after it."""
+    monkeypatch.setattr(process_plugins, "_current", process_plugins._current)
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder at the front of `sys.path`; what was imported from it is forgotten."""
