@@ -15,6 +15,7 @@ from aligntune.scoring import RewardBatch, RewardFunction
 from aligntune_eval.asking.generation import completions
 from aligntune_eval.metrics.accuracy import Accuracy, MeanReward
 from aligntune_eval.metrics.exact_match import ExactMatch
+from aligntune_eval.metrics.reference_metric import reference_texts
 
 MakeContext = Callable[..., EvaluationContext]
 Measure = Callable[..., Evaluation]
@@ -142,4 +143,5 @@ def test_missing_columns_are_named_before_generation(
     ],
 )
 def test_exact_match(parameters: dict[str, bool], reference: Any, same: bool) -> None:
-    assert ExactMatch(**parameters)._same(" paris. ", reference) is same
+    right = reference_texts(reference)
+    assert ExactMatch(**parameters).value(" paris. ", right) == float(same)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING, Any, Literal
 
-from aligntune.evaluation import EvaluationContext, Metric
-from aligntune_eval.metrics.reference_metric import ReferenceMetric
+from aligntune_eval.metrics.reference_metric import TextMetric
 from aligntune_eval.metrics.squad import normalized
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ __all__ = ["ExactMatch"]
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-class ExactMatch(ReferenceMetric):
+class ExactMatch(TextMetric):
     """Share of completions that equal their reference, 0 to 1; higher is better.
 
     White space at both ends never counts. A reference that is a list names several right answers.
@@ -50,31 +49,15 @@ class ExactMatch(ReferenceMetric):
         self.ignore_punctuation = ignore_punctuation
         self.normalize = normalize
 
-    def measures(self) -> dict[str, bool | None]:
-        return {self.name: True}
+    def value(self, text: str, references: Sequence[str]) -> float:
+        return float(self._plain(text) in map(self._plain, references))
 
-    def measure(
-        self,
-        predictions: Sequence[str],
-        references: Sequence[Sequence[str]],
-        details: dict[str, Any],
-        context: EvaluationContext,
-    ) -> list[Metric]:
-        values = [
-            float(self._same(text, right))
-            for text, right in zip(predictions, references, strict=True)
-        ]
-        details = {
-            **details,
+    def details(self) -> dict[str, Any]:
+        return {
             "ignore_case": self.ignore_case,
             "ignore_punctuation": self.ignore_punctuation,
             "normalize": self.normalize,
         }
-        return [self.mean(self.name, values, details, context)]
-
-    def _same(self, text: str, reference: Any) -> bool:
-        right = reference if isinstance(reference, list | tuple) else [reference]
-        return self._plain(text) in {self._plain(str(answer)) for answer in right}
 
     def _plain(self, text: str) -> str:
         if self.normalize == "squad":

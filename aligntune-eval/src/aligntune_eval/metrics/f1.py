@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aligntune.evaluation import EvaluationContext, Metric
-from aligntune_eval.metrics.reference_metric import ReferenceMetric
+from aligntune_eval.metrics.reference_metric import TextMetric
 from aligntune_eval.metrics.squad import token_f1
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["F1"]
 
 
-class F1(ReferenceMetric):
+class F1(TextMetric):
     """Mean F1 of the words of completion and reference, 0 to 1; higher is better.
 
     With P the share of the completion's words that the reference has, R the share of the
@@ -28,18 +27,8 @@ class F1(ReferenceMetric):
     def __init__(self, name: str = "f1") -> None:
         self.name = name
 
-    def measures(self) -> dict[str, bool | None]:
-        return {self.name: True}
+    def value(self, text: str, references: Sequence[str]) -> float:
+        return max(token_f1(text, each) for each in references)
 
-    def measure(
-        self,
-        predictions: Sequence[str],
-        references: Sequence[Sequence[str]],
-        details: dict[str, Any],
-        context: EvaluationContext,
-    ) -> list[Metric]:
-        values = [
-            max(token_f1(text, each) for each in right)
-            for text, right in zip(predictions, references, strict=True)
-        ]
-        return [self.mean(self.name, values, {**details, "normalize": "squad"}, context)]
+    def details(self) -> dict[str, Any]:
+        return {"normalize": "squad"}

@@ -6,8 +6,7 @@ import importlib.metadata
 import math
 from typing import TYPE_CHECKING, Any
 
-from aligntune.evaluation import EvaluationContext, Metric
-from aligntune_eval.metrics.reference_metric import ReferenceMetric
+from aligntune_eval.metrics.reference_metric import TextMetric
 from aligntune_eval.metrics.rouge import words
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class _NoSynonyms:
         return []
 
 
-class Meteor(ReferenceMetric):
+class Meteor(TextMetric):
     """Mean METEOR (Banerjee and Lavie 2005) of the completions, 0 to 1; higher is better.
 
     Words match if they or their Porter stems are equal. With precision P, recall R and m matches in
@@ -47,33 +46,12 @@ class Meteor(ReferenceMetric):
         self.weights = {"alpha": alpha, "beta": beta, "gamma": gamma}
         self.name = name
 
-    def measures(self) -> dict[str, bool | None]:
-        return {self.name: True}
-
-    def measure(
-        self,
-        predictions: Sequence[str],
-        references: Sequence[Sequence[str]],
-        details: dict[str, Any],
-        context: EvaluationContext,
-    ) -> list[Metric]:
+    def value(self, text: str, references: Sequence[str]) -> float:
         from nltk.translate.meteor_score import meteor_score
 
-        values = [
-            float(
-                meteor_score(
-                    [words(each) for each in right],
-                    words(text),
-                    wordnet=_NoSynonyms(),
-                    **self.weights,
-                )
-            )
-            for text, right in zip(predictions, references, strict=True)
-        ]
-        details = {
-            **details,
-            "matches": "exact, stem",
-            "nltk": importlib.metadata.version("nltk"),
-            **self.weights,
-        }
-        return [self.mean(self.name, values, details, context)]
+        right = [words(each) for each in references]
+        return float(meteor_score(right, words(text), wordnet=_NoSynonyms(), **self.weights))
+
+    def details(self) -> dict[str, Any]:
+        version = importlib.metadata.version("nltk")
+        return {"matches": "exact, stem", "nltk": version, **self.weights}

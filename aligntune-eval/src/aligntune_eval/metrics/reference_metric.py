@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aligntune.plugins import Plugins
 
-__all__ = ["ReferenceMetric", "reference_texts"]
+__all__ = ["ReferenceMetric", "TextMetric", "reference_texts"]
 
 
 class ReferenceMetric(Evaluator):
@@ -93,6 +93,32 @@ class ReferenceMetric(Evaluator):
     def direction(self, name: str) -> bool | None:
         """Whether more is better of the metric called `name`."""
         return self.measures()[name]
+
+
+class TextMetric(ReferenceMetric):
+    """The mean of one number for each completion; higher is better."""
+
+    def measures(self) -> dict[str, bool | None]:
+        return {self.name: True}
+
+    def measure(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        details: dict[str, Any],
+        context: EvaluationContext,
+    ) -> list[Metric]:
+        pairs = zip(predictions, references, strict=True)
+        values = [self.value(text, right) for text, right in pairs]
+        return [self.mean(self.name, values, {**details, **self.details()}, context)]
+
+    @abstractmethod
+    def value(self, text: str, references: Sequence[str]) -> float:
+        """The number of one completion against one or more references."""
+
+    def details(self) -> dict[str, Any]:
+        """What is needed to repeat the measurement, beside what all metrics tell."""
+        return {}
 
 
 def reference_texts(value: Any) -> list[str]:
