@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from aligntune.errors import EvaluationError
 from aligntune_eval.models.load import load_model, precision_of
@@ -80,6 +81,52 @@ def test_a_misspelt_folder_may_be_a_hub_name(saved: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(saved.parent)
     with pytest.raises(EvaluationError, match=r"modell is no local folder \(did you mean 'model'"):
         load_model("modell")
+
+
+def cut_off(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def test_a_model_that_lacks_weights_is_refused(saved: Path) -> None:
+    """The library gives them random values; a classifier, which has no head, is such a model."""
+    path = saved / "model.safetensors"
+    weights = load_file(path)
+    del weights["lm_head.weight"], weights["model.norm.weight"]
+    save_file(weights, path, {"format": "pt"})
+    said = r"lacks weights of Qwen3ForCausalLM: lm_head\.weight and 1 more; save the whole model"
+    with pytest.raises(EvaluationError, match=said):
+        load_model(saved, device="cpu")
+
+
+def test_weights_of_another_shape_are_refused(saved: Path) -> None:
+    path = saved / "model.safetensors"
+    weights = load_file(path)
+    weights["lm_head.weight"] = weights["lm_head.weight"][:200].clone()
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(EvaluationError, match="cannot be loaded"):
+        load_model(saved, device="cpu")
+
+
+def test_weights_that_are_cut_off_are_refused(saved: Path) -> None:
+    cut_off(saved / "model.safetensors")
+    with pytest.raises(EvaluationError, match="model cannot be loaded"):
+        load_model(saved, device="cpu")
+
+
+def test_an_adapter_that_lacks_weights_is_refused(saved: Path, tmp_path: Path, model: Any) -> None:
+    base = copy.deepcopy(model)
+    base.config._name_or_path = base.name_or_path = str(saved)
+    folder = tmp_path / "adapter"
+    get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(folder)
+    path = folder / "adapter_model.safetensors"
+    weights = load_file(path)
+    save_file({f"other.{name}": value for name, value in weights.items()}, path)
+    with pytest.raises(EvaluationError, match=r"adapter .* lacks weights: .*q_proj"):
+        load_model(folder, device="cpu")
+    cut_off(path)
+    with pytest.raises(EvaluationError, match=r"the adapter .* cannot be loaded"):
+        load_model(folder, device="cpu")
 
 
 def test_a_model_without_a_tokenizer_is_an_error(tmp_path: Path, model: Any) -> None:

@@ -311,6 +311,16 @@ def no_weights(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
+def cut_off(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def shard_missing(folder: Path) -> None:
+    names = {"weight_map": {"lm_head.weight": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(names))
+
+
 def broken_configuration(folder: Path) -> None:
     (folder / "config.json").write_text("{")
 
@@ -324,6 +334,8 @@ CHAT = EvalTask(name="chat", dataset=ROWS, metrics=["accuracy"], chat=True)
         (shutil.rmtree, [SUMS], {}, "there is no folder"),
         (no_tokenizer, [SUMS], {}, "holds no tokenizer"),
         (no_weights, [SUMS], {}, "own holds no weights"),
+        (cut_off, [SUMS], {}, r"own cannot be loaded: model\.safetensors is damaged or cut off"),
+        (shard_missing, [SUMS], {}, r"own lacks model-00002-of-00002\.safetensors"),
         (broken_configuration, [SUMS], {}, "own cannot be loaded"),
         (no_template, [SUMS, CHAT], {}, "'chat' asks in chat messages.*has no chat template"),
         (None, [SUMS, "sumz.yaml"], {}, "no such file"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligntune.errors import EvaluationError
+from aligntune.run.files import read_json
 from aligntune.scoring.conversation import is_conversation
 from aligntune_eval.models.load import load_tokenizer, what_it_is
 
@@ -57,5 +58,23 @@ def _check_configuration(place: str, trust_remote_code: bool) -> None:
 
 def _check_weights(place: str) -> None:
     folder = Path(place).expanduser()
-    if folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
+    if not folder.is_dir():
+        return
+    if not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
         raise EvaluationError(f"{place} holds no weights ({', '.join(_WEIGHTS)})")
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):  # reads its table of contents only
+                pass
+        except (OSError, SafetensorError) as error:
+            raise EvaluationError(
+                f"{place} cannot be loaded: {path.name} is damaged or cut off: {error}"
+            ) from error
+    for path in sorted(folder.glob("*.safetensors.index.json")):
+        shards = set(read_json(path)["weight_map"].values())
+        if missing := sorted(name for name in shards if not (folder / name).is_file()):
+            raise EvaluationError(
+                f"{place} lacks {', '.join(missing)}, which {path.name} names; copy all its files"
+            )

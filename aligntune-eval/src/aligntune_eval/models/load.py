@@ -168,9 +168,28 @@ def _from_pretrained(source: str, precision: Precision, options: dict[str, Any])
     from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(source, dtype=_DTYPES[precision], **options)
-    except (OSError, ValueError) as error:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            source, dtype=_DTYPES[precision], output_loading_info=True, **options
+        )
+    except _unreadable() as error:
         raise EvaluationError(f"{what_it_is(source)} cannot be loaded: {error}") from error
+    # transformers gives random values to what the files lack, and only warns of it.
+    if missing := sorted(info["missing_keys"]):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise EvaluationError(
+            f"{what_it_is(source)} lacks weights of {type(model).__name__}: {missing[0]}{more}; "
+            "save the whole model, and one that writes text (no classifier or reward model)"
+        )
+    return model
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What is raised for files of weights that are cut off, damaged or of another shape."""
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
+
+    return OSError, ValueError, RuntimeError, EOFError, UnpicklingError, SafetensorError
 
 
 def what_it_is(source: str) -> str:
@@ -184,11 +203,20 @@ def what_it_is(source: str) -> str:
 
 
 def _with_adapter(model: Any, source: str) -> Any:
+    import warnings
+
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(model, source)
-    except (OSError, ValueError, RuntimeError) as error:
+        with warnings.catch_warnings():
+            # Without its weights an adapter changes nothing, and the base would be measured.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            return PeftModel.from_pretrained(model, source)
+    except UserWarning as warning:
+        said = str(warning)
+        shown = said if len(said) < 300 else f"{said[:300]} ..."
+        raise EvaluationError(f"the adapter {source} lacks weights: {shown}") from warning
+    except _unreadable() as error:
         raise EvaluationError(f"the adapter {source} cannot be loaded: {error}") from error
 
 
