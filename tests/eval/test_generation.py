@@ -136,11 +136,22 @@ def test_torchs_random_state_and_the_models_mode_survive(
     assert [module.training for module in trained.modules()] == modes
 
 
-@pytest.mark.parametrize("later", ["exact_match", "multiple_choice"])
+@pytest.mark.parametrize(
+    "later",
+    [
+        "exact_match",
+        "multiple_choice",
+        "preference_accuracy",
+        {"type": "win_rate", "params": {"reward": "size", "baseline": "text"}},
+        {"type": "kl", "params": {"reference_model": "base"}},
+    ],
+    ids=str,
+)
 def test_what_does_not_fit_shows_before_anything_is_generated_or_scored(
-    model: Any, tokenizer: Any, plugins: Any, later: str
+    model: Any, tokenizer: Any, plugins: Any, later: Any
 ) -> None:
     row = {"prompt": "x" * 61, "text": "a", "choices": ["abcd", "de"], "answer": 0}
+    row |= {"chosen": "abcd", "rejected": "b"}
     prepared = prepare([row], ["loss", later], EvaluationSettings(max_new_tokens=8), plugins)
     asked: list[int] = []
     hook = model.register_forward_pre_hook(lambda *_: asked.append(1))

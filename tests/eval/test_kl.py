@@ -219,6 +219,11 @@ def test_mistakes_show_before_anything_is_generated(
     padded = saved(larger, tokenizer, tmp_path / "padded")
     with pytest.raises(EvaluationError, match=r"probabilities to 300 tokens, and the model to 258"):
         run({"reference_model": padded})
+    shorter = copy.deepcopy(model)
+    shorter.config.max_position_embeddings = 12
+    short = saved(shorter, tokenizer, tmp_path / "short")
+    with pytest.raises(EvaluationError, match=r"row 1 has 9 .*the 12 positions of the ref"):
+        run({"reference_model": short})
     foreign = copy.deepcopy(tokenizer)
     foreign.add_tokens(["new"])
     saved(model, foreign, tmp_path / "more")  # one token more that nobody says is no difference

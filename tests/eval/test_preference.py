@@ -339,6 +339,19 @@ def test_a_reward_that_is_not_there_or_lacks_a_column(measure: Measure) -> None:
 
 
 @pytest.mark.usefixtures("nothing_is_generated")
+def test_a_reference_that_an_answer_does_not_fit_is_refused(
+    measure: Measure, model: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    shorter = copy.deepcopy(model)
+    shorter.config.max_position_embeddings = 12
+    shorter.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    said = r"chosen answer of row 1, read by the reference model, has 15 tokens, .*the 12 position"
+    with pytest.raises(EvaluationError, match=said):
+        measure(ROWS, RewardMargin(str(tmp_path)))
+
+
+@pytest.mark.usefixtures("nothing_is_generated")
 def test_a_reference_with_another_vocabulary_is_refused(measure: Measure, tmp_path: Path) -> None:
     reference = str(make_model(tmp_path / "other"))
     said = r"another vocabulary than the model: token 0 is '<\|pad\|>' there and '!' here"

@@ -65,8 +65,10 @@ class _Ask:
     stream: int
 
 
-def check_prompts(context: EvaluationContext) -> None:
+def check_prompts(context: EvaluationContext, reference: Any = None) -> None:
     """Refuse prompts that this model cannot complete, for `check` of evaluators that complete them.
+
+    `reference`: a model that is to read the prompts with their completions.
 
     Raises:
         EvaluationError: as `samples_of`.
@@ -76,6 +78,9 @@ def check_prompts(context: EvaluationContext) -> None:
         _check_lengths(prompts, context.model, context.settings)
         ends = Ends(context.model, context.tokenizer, context.settings.stop)
         context.memo[_PROMPTS] = prompts, ends
+    if reference is not None:
+        asked = context.memo[_PROMPTS][0]
+        _check_lengths(asked, reference, context.settings, "the reference model")
 
 
 def samples_of(context: EvaluationContext) -> list[list[Completion]]:
@@ -227,7 +232,9 @@ def _pad(tokenizer: Any, ends: Ends) -> int:
     return pad if pad is not None else next(iter(ends.ids), 0)
 
 
-def _check_lengths(prompts: list[Prompt], model: Any, settings: EvaluationSettings) -> None:
+def _check_lengths(
+    prompts: list[Prompt], model: Any, settings: EvaluationSettings, who: str = "the model"
+) -> None:
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is None:
         return
@@ -235,6 +242,6 @@ def _check_lengths(prompts: list[Prompt], model: Any, settings: EvaluationSettin
         if len(prompt.ids) + settings.max_new_tokens > limit:
             raise EvaluationError(
                 f"the prompt of row {index} has {len(prompt.ids)} tokens; with max_new_tokens = "
-                f"{settings.max_new_tokens} more it exceeds the {limit} positions of the model; "
+                f"{settings.max_new_tokens} more it exceeds the {limit} positions of {who}; "
                 "lower max_new_tokens or leave out the row"
             )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, ClassVar
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import Combine, EvaluationContext, EvaluationSettings, Evaluator, Metric
 from aligntune_eval.asking.batching import batches
-from aligntune_eval.asking.generation import generation_details, samples_of
+from aligntune_eval.asking.generation import check_prompts, generation_details, samples_of
 from aligntune_eval.asking.likelihood import scored_logits
 from aligntune_eval.asking.tokens import Target, prompts_of
 from aligntune_eval.asking.work import digest, work_of
@@ -76,8 +76,11 @@ class KlDivergence(Evaluator):
         self.reference.check_source()
 
     def check(self, context: EvaluationContext) -> None:
-        """See that the reference model has the vocabulary of the measured one."""
+        """See that both models can read every prompt with its completion, in one vocabulary."""
+        check_prompts(context)
         self.reference.check_against(context, same_size=True)
+        with self.reference.used(context) as reference:
+            check_prompts(context, reference)
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         self.check(context)

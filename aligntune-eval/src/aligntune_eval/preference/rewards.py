@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import EvaluationError
-from aligntune_eval.asking.likelihood import loglikelihoods
+from aligntune_eval.asking.likelihood import check_requests, loglikelihoods
 from aligntune_eval.metrics.named_reward import NamedReward
 from aligntune_eval.models.reference_model import ReferenceModel
 from aligntune_eval.preference.pairs import Pairs, pairs_of, targets_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["PairRewards", "Rewarded"]
 
 BETA = 0.1
+_MEMO = "aligntune_eval.preference.rewards"
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,15 @@ class PairRewards:
             self.reward.prepare(self.who, rows, settings, plugins)
 
     def check(self, context: EvaluationContext) -> None:
-        """See that the reference model fits the measured one."""
+        """See that the reference model fits the measured one, and every answer both of them."""
+        if self.reward is not None:
+            return
+        pairs, targets = self._asked(context)
+        check_requests(targets, context.model, _described(pairs))
         if self.reference is not None:
             self.reference.check_against(context, same_size=False)
+            with self.reference.used(context) as model:
+                check_requests(targets, model, _described(pairs, by_reference=True))
 
     def measure(self, context: EvaluationContext) -> Rewarded:
         """The rewards of every pair; also written into the samples, under `<name>/chosen` etc.
@@ -110,27 +117,29 @@ class PairRewards:
             EvaluationError: if an answer does not fit into the model, or the reward applies to no
                 pair.
         """
-        pairs = pairs_of(self.who, context.rows, context.settings)
         if self.reward is not None:
+            pairs = pairs_of(self.who, context.rows, context.settings)
             found = self._explicit(context, pairs, self.reward)
         else:
-            found = self._implied(context, pairs)
+            found = self._implied(context, *self._asked(context))
         for side, values in (("chosen", found.chosen), ("rejected", found.rejected)):
             context.note(f"{self.who}/{side}", found.pairs.spread(values, len(context.rows)))
         return found
 
-    def _implied(self, context: EvaluationContext, pairs: Pairs) -> Rewarded:
-        both = [targets_of(pair, context.tokenizer, context.settings) for pair in pairs.found]
-        targets = [target for pair in both for target in pair]
+    def _asked(self, context: EvaluationContext) -> tuple[Pairs, list[Target]]:
+        """The pairs and the tokens of both answers of each, made once for each context."""
+        if _MEMO not in context.memo:
+            pairs = pairs_of(self.who, context.rows, context.settings)
+            both = [targets_of(pair, context.tokenizer, context.settings) for pair in pairs.found]
+            context.memo[_MEMO] = pairs, [target for pair in both for target in pair]
+        shared: tuple[Pairs, list[Target]] = context.memo[_MEMO]
+        return shared
 
-        def described(index: int) -> str:
-            side = ("chosen", "rejected")[index % 2]
-            return f"the {side} answer of row {pairs.found[index // 2].row}"
-
-        model = loglikelihoods(context, targets, describe=described)
+    def _implied(self, context: EvaluationContext, pairs: Pairs, targets: list[Target]) -> Rewarded:
+        model = loglikelihoods(context, targets, describe=_described(pairs))
         rewards = [each.logprob for each in model]
         if self.reference is not None:
-            reference = self._reference(context, targets, described)
+            reference = self._reference(context, pairs, targets)
             rewards = [
                 self.beta * (ours - theirs.logprob)
                 for ours, theirs in zip(rewards, reference, strict=True)
@@ -144,8 +153,8 @@ class PairRewards:
     def _reference(
         self,
         context: EvaluationContext,
+        pairs: Pairs,
         targets: Sequence[Target],
-        described: Callable[[int], str],
     ) -> list[Likelihood]:
         assert self.reference is not None
         self.check(context)
@@ -155,7 +164,7 @@ class PairRewards:
                 targets,
                 model=model,
                 label=self.reference.label,
-                describe=lambda index: f"{described(index)}, read by the reference model,",
+                describe=_described(pairs, by_reference=True),
             )
 
     def _explicit(self, context: EvaluationContext, pairs: Pairs, reward: NamedReward) -> Rewarded:
@@ -201,3 +210,14 @@ class PairRewards:
             "tokens": sum(target.tokens for target in targets),
             "left_out": dict(pairs.left_out),
         }
+
+
+def _described(pairs: Pairs, *, by_reference: bool = False) -> Callable[[int], str]:
+    """What the n-th answer is called in an error; those of a pair stand one after the other."""
+
+    def described(index: int) -> str:
+        side = ("chosen", "rejected")[index % 2]
+        reader = ", read by the reference model," if by_reference else ""
+        return f"the {side} answer of row {pairs.found[index // 2].row}{reader}"
+
+    return described

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
-from aligntune_eval.asking.generation import generation_details
+from aligntune_eval.asking.generation import check_prompts, generation_details
 from aligntune_eval.metrics.named_reward import NamedReward
 from aligntune_eval.metrics.per_row import answers_of, means, repeated
 from aligntune_eval.preference.baseline import baseline_texts
@@ -93,6 +93,10 @@ class WinRate(Evaluator):
                 f"requires no column {OTHER!r}, so that it cannot compare two answers; leave "
                 f"pairwise out, or let it read {OTHER!r} (the rubric of llm_judge by {{{OTHER}}})"
             )
+
+    def check(self, context: EvaluationContext) -> None:
+        """See that the model can complete every prompt."""
+        check_prompts(context)
 
     def evaluate(self, context: EvaluationContext) -> list[Metric]:
         if self._made is None:
