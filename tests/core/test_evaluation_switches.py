@@ -241,6 +241,78 @@ def test_what_goes_wrong_in_metrics_that_nobody_set_is_a_warning(
         measured(ROWS, toy, compute_rouge=True)
 
 
+def rouge(predictions: list[str], references: list[str]) -> float:
+    return 1.0
+
+
+def loss(predictions: list[str], references: list[str]) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "says"),
+    [
+        ({"evaluators": ["rouge"], "custom_metrics": [rouge]}, "evaluator 'rouge' appears twice"),
+        ({"custom_metrics": [loss]}, "'loss' measures 'loss', and so does the trainer; give"),
+        (
+            {"evaluators": [{"type": "perplexity", "params": {"name": "rewards/len/mean"}}]},
+            "'rewards/len/mean', and so does the trainer",
+        ),
+    ],
+)
+def test_one_name_does_not_stand_for_two_numbers(
+    installed: Plugins, evaluation: dict[str, Any], says: str
+) -> None:
+    plan = planned(EVAL, installed, **evaluation)
+    with pytest.raises(EvaluationError, match=says):
+        prepare_measurements(plan.config, ROWS, installed, own={"rewards/*/mean": True})
+
+
+class Unsaid(Say):
+    """Measures what another evaluator does, and says so nowhere."""
+
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
+        return [Metric("perplexity", 1.0, 1)]
+
+
+def test_metrics_of_rows_and_of_completions_are_told_apart(toy: Plugins) -> None:
+    register = Register(toy, toy.evaluators, EvaluatorFacts)
+    register("perplexity", Count, summary="")
+    register("rouge", Unsaid, summary="", generates=True)
+    with pytest.raises(EvaluationError, match="metric 'perplexity' appears twice"):
+        measured(ROWS, toy, compute_rouge=True)
+
+
+class Last(Count):
+    """How many of the others came before it."""
+
+    last: ClassVar[bool] = True
+
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
+        return [Metric(self.name, float(len(context.memo)), 1)]
+
+
+class Notes(Say):
+    def evaluate(self, context: EvaluationContext) -> list[Metric]:
+        context.memo[self.name] = True
+        return super().evaluate(context)
+
+
+def test_evaluators_of_conversations_complete_them_once_and_what_is_last_sees_it(
+    toy: Plugins,
+) -> None:
+    register = Register(toy, toy.evaluators, EvaluatorFacts)
+    register("perplexity", Count, summary="")
+    register("rouge", Notes, summary="", generates=True)
+    register("time", Last, summary="")
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    again = {"type": "rouge", "params": {"name": "again"}}
+    timed = {"type": "time", "params": {"name": "time"}}
+    listed = ["rouge", timed, "perplexity", again]
+    found = measured([{"messages": turns}], toy, evaluators=listed)
+    assert found == {"rouge": 1.0, "again": 1.0, "time": 2.0, "perplexity": 1.0}
+
+
 def test_nothing_to_measure_is_none_and_no_rows_are_an_error(installed: Plugins) -> None:
     plan = planned(EVAL, installed, **OFF)
     assert prepare_measurements(plan.config, ROWS, installed) is None

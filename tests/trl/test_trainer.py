@@ -11,8 +11,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from aligntune import create_sft_trainer
 from aligntune.core.trainer_base import SFTTrainerBase, TrainerBase
-from aligntune.errors import RunError
+from aligntune.errors import EvaluationError, RunError
+from aligntune.evaluation import Metric
 from aligntune.testing import addition_rows, make_model, write_jsonl
+from aligntune_trl.callbacks import EvaluationCallback
 
 TOKEN = "hf_" + "a" * 34
 
@@ -55,6 +57,21 @@ def test_evaluate_gives_the_loss_and_the_evaluators(settings: dict[str, Any]) ->
     found = trainer.evaluate()
     assert found["eval_loss"] > 0
     assert found["eval_perplexity"] > 1
+
+
+def test_no_evaluator_takes_the_place_of_what_the_trainer_measures(
+    settings: dict[str, Any],
+) -> None:
+    rows = {"eval_dataset": settings["dataset_name"]}
+    named = {"type": "loss", "params": {"name": "text_loss"}}
+    found = create_sft_trainer(**settings, **rows, evaluation={"evaluators": [named]}).evaluate()
+    assert {"eval_loss", "eval_text_loss"} <= found.keys()
+    trainer: Any = create_sft_trainer(**settings, **rows, evaluation={"evaluators": ["loss"]})
+    with pytest.raises(EvaluationError, match="'loss' measures 'loss', and so does the trainer"):
+        trainer.prepare_data()
+    unsaid = EvaluationCallback(lambda: [Metric("loss", 1.0, 1)])
+    with pytest.raises(EvaluationError, match="'eval_loss', and so does the trainer"):
+        unsaid.on_evaluate(Any, Any, Any, metrics={"eval_loss": 2.0})  # type: ignore[arg-type]
 
 
 def test_evaluate_without_data_measures_the_training_data_and_says_so(

@@ -33,7 +33,7 @@ from aligntune_trl import hub
 from aligntune_trl.arguments import check_arguments, trainer_arguments
 from aligntune_trl.backend import Head, Policy, load_tokenizer, model_error
 from aligntune_trl.bars import library_bars
-from aligntune_trl.callbacks import NothingLeft, ProgressCallback, write_samples
+from aligntune_trl.callbacks import NothingLeft, ProgressCallback, add_measured, write_samples
 from aligntune_trl.lora.adapters import LABELS
 from aligntune_trl.lora.checks import is_pissa
 from aligntune_trl.lora.targets import no_target, refuse_missing_targets
@@ -374,7 +374,8 @@ class TRLTrainer(TrainerBase):
             return own
         model = trainer.accelerator.unwrap_model(trainer.model)
         found = self.measurements.run(model, self.tokenizer, quality=True)
-        return own | found.values("eval_")
+        add_measured(own, found.values("eval_"))
+        return own
 
     def predict(self, prompts: Sequence[Any], **generation: Any) -> list[str]:
         """Complete prompts, in order.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from aligntune.errors import ConfigError, Problem, did_you_mean
+from aligntune.errors import ConfigError, EvaluationError, Problem, did_you_mean
 from aligntune.evaluation.best import BETTER, METRIC
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "SamplesCallback",
     "ScorerCallback",
     "StopCallback",
+    "add_measured",
     "write_samples",
 ]
 
@@ -163,6 +164,20 @@ def write_samples(run: RunDirectory, step: int, samples: Sequence[Mapping[str, A
         run.append_jsonl(run.samples, line)
 
 
+def add_measured(own: dict[str, float], found: Mapping[str, float]) -> None:
+    """Add what evaluators found to what the trainer measures itself.
+
+    Raises:
+        EvaluationError: for a name that both have; neither takes the place of the other.
+    """
+    if both := sorted(own.keys() & found.keys()):
+        raise EvaluationError(
+            f"an evaluator measures {both[0]!r}, and so does the trainer; give the evaluator "
+            "another `name` parameter"
+        )
+    own.update(found)
+
+
 class EvaluationCallback(TrainerCallback):
     """Runs the configured evaluators whenever the trainer evaluates during training."""
 
@@ -175,8 +190,7 @@ class EvaluationCallback(TrainerCallback):
     ) -> None:
         # The trainer chooses the best checkpoint among the metrics of this evaluation.
         self.last = self.measure()
-        for metric in self.last:
-            kwargs["metrics"][f"eval_{metric.name}"] = metric.value
+        add_measured(kwargs["metrics"], {f"eval_{each.name}": each.value for each in self.last})
 
 
 class BestMetricCallback(TrainerCallback):

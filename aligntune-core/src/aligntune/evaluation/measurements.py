@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.errors import ConfigError, EvaluationError, Problem
 from aligntune.evaluation.best import best_metric, is_own, may_measure
 from aligntune.evaluation.protocol import EvaluationSettings
-from aligntune.evaluation.run import Evaluation, Prepared, prepare
+from aligntune.evaluation.run import Evaluation, Prepared, prepare, refuse_twice, resolve
 from aligntune.evaluation.switches import switched_on
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ class Measurements:
                     raise
                 logger.warning("metrics that are on by default are left out: %s", error)
         spoken = [each.samples for each in found if any("completion" in s for s in each.samples)]
+        metrics = tuple(metric for each in found for metric in each.metrics)
+        refuse_twice("metric", [metric.name for metric in metrics])
         return Evaluation(
-            tuple(metric for each in found for metric in each.metrics),
+            metrics,
             next(iter(spoken), []),
             sum(each.seconds for each in found),
         )
@@ -134,6 +136,7 @@ def prepare_measurements(
         asked_for = asked_for or (generates and is_set)
     seldom = prepare(with_prompts(rows[:most]), quality, few, plugins) if quality else None
     often = tuple(_listed(rows, always, settings, plugins))
+    _refuse_taken([each for some in (*often, seldom) if some for each in some.evaluators], own)
     metric = best_metric(config)
     known = metric is None or is_own(metric, own)
     known = known or any(metric in each.measures() for some in often for each in some.evaluators)
@@ -144,20 +147,38 @@ def prepare_measurements(
 def _listed(
     rows: Rows, entries: Sequence[EvaluatorConfig], settings: EvaluationSettings, plugins: Plugins
 ) -> Iterator[Prepared]:
-    """Evaluators by the rows that they read: conversations as they are, or up to the answer."""
+    """Evaluators by the rows that they read: conversations as they are, or up to the answer.
+
+    What measures the work of the others counts among those that generate.
+    """
     asked = with_prompts(rows)
     if all(one is other for one, other in zip(asked, rows, strict=True)):
         asked = rows
-    groups: list[tuple[Rows, list[EvaluatorConfig]]] = []
+    whole: list[Evaluator] = []
+    generating: list[Evaluator] = []
+    last: list[Evaluator] = []
     for entry in entries:
+        evaluator = resolve(entry, plugins)
         generates = plugins.find(plugins.evaluators, entry.type).facts.generates
-        read = asked if generates else rows
-        if groups and groups[-1][0] is read:
-            groups[-1][1].append(entry)
-        else:
-            groups.append((read, [entry]))
-    for read, some in groups:
-        yield prepare(read, some, settings, plugins)
+        group = generating if generates or asked is rows else whole
+        (last if evaluator.last else group).append(evaluator)
+    (generating or whole).extend(last)
+    for read, some in ((asked, generating), (rows, whole)):
+        if some:
+            yield prepare(read, some, settings, plugins)
+
+
+def _refuse_taken(evaluators: Sequence[Evaluator], own: Measures) -> None:
+    """Refuse names that would stand for two numbers: of two evaluators, or the trainer's too."""
+    refuse_twice("evaluator", [evaluator.name for evaluator in evaluators])
+    refuse_twice("metric", [name for evaluator in evaluators for name in evaluator.measures()])
+    for evaluator in evaluators:
+        for name in evaluator.measures() or (evaluator.name,):
+            if is_own(name, own):
+                raise EvaluationError(
+                    f"evaluator {evaluator.name!r} measures {name!r}, and so does the trainer; "
+                    "give the evaluator another `name` parameter"
+                )
 
 
 def with_prompts(rows: Rows) -> Rows:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aligntune.evaluation.protocol import Progress, Store
     from aligntune.plugins import Plugins
 
-__all__ = ["Evaluation", "Evaluators", "Prepared", "evaluate", "prepare", "resolve"]
+__all__ = ["Evaluation", "Evaluators", "Prepared", "evaluate", "prepare", "refuse_twice", "resolve"]
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ class Prepared:
                 for evaluator in sorted(self.evaluators, key=lambda evaluator: evaluator.last)
             }
         metrics = [metric for evaluator in self.evaluators for metric in found[evaluator.name]]
-        _refuse_twice("metric", [metric.name for metric in metrics])
+        refuse_twice("metric", [metric.name for metric in metrics])
         return Evaluation(tuple(metrics), context.samples, time.perf_counter() - begin)
 
 
@@ -136,7 +136,7 @@ def prepare(
     if not evaluators:
         raise EvaluationError("no evaluators are named")
     resolved = tuple(resolve(wanted, plugins) for wanted in evaluators)
-    _refuse_twice("evaluator", [evaluator.name for evaluator in resolved])
+    refuse_twice("evaluator", [evaluator.name for evaluator in resolved])
     for evaluator in resolved:
         evaluator.prepare(rows, settings, plugins)
     return Prepared(resolved, rows, settings, plugins)
@@ -234,7 +234,8 @@ def _guarded(
         ) from error
 
 
-def _refuse_twice(kind: str, names: list[str]) -> None:
+def refuse_twice(kind: str, names: list[str]) -> None:
+    """Raise EvaluationError if a name of evaluators or metrics would stand for two of them."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise EvaluationError(

@@ -2,7 +2,7 @@
 
 A run chooses its best checkpoint by any of these, or by a metric of its evaluators. Names are
 patterns, the first that fits counts; None is for what is neither good nor bad by itself, such as
-an entropy. `tests/trl/test_evaluation.py` compares them with what each trainer gives.
+an entropy. `tests/trl/test_matrix.py` compares them with what each trainer gives.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ _PREFERENCES: Measures = {
     "rewards/rejected": False,
     "logps/*": None,
     "logits/*": None,
-    "kl": None,
 }
 _PAIRS: Measures = {"dpo_*_accuracy": True, "dpo_*_margin": True, "dpo_*_reward": True}
 _ROLLOUTS: Measures = {
@@ -82,7 +81,7 @@ _BY_ALGORITHM: Mapping[str, Measures] = {
     "text_classification": _LABELS,
     "token_classification": {**_LABELS, "entity_f1": True},
     "dpo": {**_LANGUAGE, **_PREFERENCES, **_PAIRS},
-    "kto": {**_LANGUAGE, **_PREFERENCES},
+    "kto": {**_LANGUAGE, **_PREFERENCES, "kl": None},
     "orpo": {**_LANGUAGE, **_PREFERENCES, **_PAIRS, "nll_loss": False, "log_odds_*": None},
     "simpo": {**_LANGUAGE, **_PREFERENCES, **_PAIRS, "nll_loss": False},
     "online_dpo": {**_ROLLOUTS, **_PREFERENCES},
