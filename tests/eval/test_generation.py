@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, prepare
@@ -81,6 +82,28 @@ def test_the_models_own_sampling_defaults_do_not_count(
     own = context.model.generation_config
     own.do_sample, own.temperature, own.top_k, own.repetition_penalty = True, 5.0, 20, 3.0
     assert completions(context) == plain
+
+
+@pytest.mark.parametrize("adapted", [False, True], ids=["model", "adapter"])
+def test_nothing_else_of_the_models_defaults_changes_completions(
+    make_context: MakeContext, model: Any, adapted: bool
+) -> None:
+    rows = [{"prompt": "abc"}, {"prompt": "1+1"}]
+    plain = completions(make_context(rows, max_new_tokens=8))
+    context = make_context(rows, max_new_tokens=8)
+    context.model = changed = copy.deepcopy(model)
+    own = changed.generation_config
+    own.min_new_tokens, own.forced_eos_token_id, own.max_time = 7, 5, 1e-9
+    own.bad_words_ids = [[plain[0].ids[0]]]
+    own.suppress_tokens = [plain[1].ids[0]]
+    own.guidance_scale, own.stop_strings, own.encoder_no_repeat_ngram_size = 3.0, ["a"], 1
+    before = own.to_dict()
+    if adapted:
+        context.model = get_peft_model(changed, LoraConfig(r=2, target_modules=["q_proj"])).eval()
+    assert completions(context) == plain
+    assert changed.generation_config is own
+    assert context.model.generation_config is own
+    assert own.to_dict() == before
 
 
 def test_sampling_repeats_for_its_seed(make_context: MakeContext) -> None:

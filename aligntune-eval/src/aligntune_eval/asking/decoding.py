@@ -6,13 +6,14 @@ long completions do not keep all the others computing. What is left goes on wher
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aligntune_eval.asking.sampling import Sampler
 from aligntune_eval.asking.stopping import Finished
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decode"]
 
+_DEFAULTS = "generation_config"
 _WORTH = 8  # steps that must be left for a smaller batch to be worth its making
 
 
@@ -56,7 +58,7 @@ def decode(
         left = width + settings.max_new_tokens - ids.shape[1]
         finished = Finished(ends, len(rows), width, len(rows) // 2 if left > _WORTH else 0)
         sampler = _sampler(settings, [streams[row] for row in rows], width)
-        with torch.no_grad():
+        with torch.no_grad(), _without_defaults(model):
             output = model.generate(
                 input_ids=ids,
                 attention_mask=attention,
@@ -97,11 +99,30 @@ def _sampler(settings: EvaluationSettings, streams: list[int], width: int) -> li
     return [Sampler(settings, streams, width)] if settings.temperature > 0 else []
 
 
+@contextmanager
+def _without_defaults(model: Any) -> Iterator[None]:
+    """Take away the model's generation_config, of which `generate` uses what it is not told.
+
+    Some of that has no value that switches it off (`bad_words_ids`, `forced_eos_token_id`, ...).
+    """
+    from transformers import GenerationConfig
+
+    # The model under an adapter holds it, and the adapter may hold one too.
+    own = [(m, vars(m)[_DEFAULTS]) for m in model.modules() if _DEFAULTS in vars(m)]
+    kind = model.generation_config.cache_implementation  # how it computes, not what
+    try:
+        for module, _ in own:
+            module.generation_config = GenerationConfig(cache_implementation=kind)  # type: ignore[no-untyped-call]
+        yield
+    finally:
+        for module, config in own:
+            module.generation_config = config
+
+
 def _config(max_new_tokens: int, ends: Ends, pad: int) -> Any:
     """Greedy decoding, of logits that a sampler may have changed, and nothing else."""
     from transformers import GenerationConfig
 
-    # Whatever stays unset here, transformers fills from the model's own generation_config.
     return GenerationConfig(  # type: ignore[no-untyped-call]
         max_new_tokens=max_new_tokens,
         eos_token_id=ends.ids or None,
