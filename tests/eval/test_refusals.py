@@ -104,6 +104,20 @@ def test_an_empty_list_is_no_reference(name: str) -> None:
     assert "'reference' of row 1 is an empty list" in refusal(name, [ROW, {**ROW, "reference": []}])
 
 
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        (["two", None], "None"),
+        ({"text": ["two"], "answer_start": [3]}, "{'text': ['two'], 'answer_start': [3]}"),
+        ([["two"], ["2"]], "['two']"),
+    ],
+)
+def test_what_is_no_text_is_no_reference(reference: Any, said: str) -> None:
+    assert f"'reference' of row 1 holds {said}; a reference is a text" in refusal(
+        "exact_match", [ROW, {**ROW, "reference": reference}]
+    )
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_parameter_that_there_is_not_is_refused(name: str) -> None:
     params = {**PARAMS.get(name, {}), "no_such_parameter": 1}

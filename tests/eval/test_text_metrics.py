@@ -235,6 +235,23 @@ def test_rouge_reads_every_script(text: str, make_context: Any) -> None:
     assert found["rouge1"].value == 0.0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "हिन्दी की के",
+        "தமிழ் மொழி",
+        "كِتَابٌ جديد",
+        "cafe\u0301 noir",
+        "می\u200cروم خانه",
+        "İstanbul güzel",
+    ],
+)
+def test_marks_belong_to_their_word(text: str, make_context: Any) -> None:
+    assert words(text) == text.lower().split()
+    found, _ = measured(Rouge(), ["का और ही"], [["की औ हू"]], make_context)
+    assert found["rouge1"].value == 0.0
+
+
 @pytest.mark.parametrize("text", ["A b_c, d-e 3.14!", "", "  ", "it's (fine)"])
 def test_words_of_ascii_are_those_of_rouge_score(text: str) -> None:
     assert words(text) == tokenize.tokenize(text, None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aligntune.data.formats.values import shown
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, Evaluator, Metric
 from aligntune.evaluation.columns import COMPARED, Rows, compared_column
-from aligntune.scoring.conversation import completion_text
+from aligntune.scoring.conversation import completion_text, is_conversation
 from aligntune_eval.asking.generation import check_prompts, generation_details
 from aligntune_eval.metrics.per_row import answers_of, means, repeated
 from aligntune_eval.statistics import mean_metric
@@ -40,11 +42,7 @@ class ReferenceMetric(Evaluator):
         super().prepare(rows, settings, plugins)
         column = compared_column(rows, settings)
         for index, row in enumerate(rows):
-            if isinstance(row[column], list | tuple) and not row[column]:
-                raise EvaluationError(
-                    f"evaluator {self.name!r}: {column!r} of row {index} is an empty list; a "
-                    "reference is a text, or a list of at least one"
-                )
+            _check_reference(f"evaluator {self.name!r}: {column!r} of row {index}", row[column])
 
     def check(self, context: EvaluationContext) -> None:
         """See that the model can complete every prompt."""
@@ -119,6 +117,23 @@ class TextMetric(ReferenceMetric):
     def details(self) -> dict[str, Any]:
         """What is needed to repeat the measurement, beside what all metrics tell."""
         return {}
+
+
+def _check_reference(what: str, value: Any) -> None:
+    """Refuse a reference that holds no text, or that no completion could equal."""
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise EvaluationError(
+            f"{what} is an empty list; a reference is a text, or a list of at least one"
+        )
+    if isinstance(value, list | tuple) and is_conversation(value):
+        return
+    for item in items:
+        if item is None or isinstance(item, Mapping | list | tuple):
+            raise EvaluationError(
+                f"{what} holds {shown(item)}; a reference is a text, a list of texts, or chat "
+                "messages"
+            )
 
 
 def reference_texts(value: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from aligntune.evaluation import EvaluationContext, Metric
@@ -21,7 +22,14 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao; Burmese; Khmer
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Japanese, Chinese
 )
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_LETTER = rf"[^\W_{_UNSPACED}]"
+# Vowel signs and accents of their own, which `\w` does not hold, and joiners belong to their word.
+_MARKS = "\u200c\u200d" + re.sub(
+    f"[{_UNSPACED}]",
+    "",
+    "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.category(c)[0] == "M"),
+)
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}(?:{_LETTER}|[{_MARKS}])*")
 _UNSTEMMED = 3  # letters of the longest words that rouge-score leaves as they are
 # The wide marks are those of Chinese and Japanese.
 _SENTENCE_END = re.compile("(?<=[.!?])\\s+|(?<=[\u3002\uff01\uff1f])\\s*")
