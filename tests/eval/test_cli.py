@@ -244,6 +244,15 @@ def test_parameters_of_evaluators() -> None:
     ]
     with pytest.raises(EvaluationError, match=r"EVALUATOR\.KEY=VALUE"):
         parse_evaluators("reward", ["reward"])
+    with pytest.raises(EvaluationError, match=r"'f1\.name=b': f1\.name is given twice"):
+        parse_evaluators("f1", ["f1.name=a", "f1.name=b"])
+
+
+def test_a_split_of_examples_without_examples_is_refused(call: Any) -> None:
+    with pytest.raises(EvaluationError, match=r"--fewshot-split .* give --num-fewshot too"):
+        call("model", *SHORT, "--fewshot-split", "train")
+    given = ("--num-fewshot", "1", "--fewshot-split", "train")
+    assert call("model", *SHORT, *given).exit_code == 0
 
 
 def test_the_manifest_imports_nothing_heavy() -> None:

@@ -117,15 +117,22 @@ def _of_dataset(wanted: Wanted) -> Any:
 
 
 def _refuse_useless(task: Any, changes: Mapping[str, Any], plugins: Plugins) -> None:
-    """Refuse flags of generation for a task that lets no model generate.
+    """Refuse flags of generation for a task that lets no model generate, and examples of none.
 
     Raises:
         EvaluationError: names the flag, the task and its metrics.
     """
     from aligntune.evaluation import EvalTask
 
+    if not isinstance(task, EvalTask):
+        return
+    if "fewshot_split" in changes and not changes.get("num_fewshot", task.num_fewshot):
+        raise EvaluationError(
+            f"--fewshot-split says where examples come from, and {task.name} is asked without any; "
+            "give --num-fewshot too"
+        )
     given = [name for name in _OF_GENERATION if name in changes]
-    if not given or not isinstance(task, EvalTask):
+    if not given:
         return
     names = [each if isinstance(each, str) else dict(each).get("type", "") for each in task.metrics]
     if not any(plugins.find(plugins.evaluators, name).facts.generates for name in names):
@@ -139,8 +146,8 @@ def parse_evaluators(metrics: str, params: list[str]) -> list[dict[str, Any]]:
     """The evaluators that `--metrics` and `--param` name.
 
     Raises:
-        EvaluationError: if a parameter is not written EVALUATOR.KEY=VALUE, or its evaluator is not
-            among the metrics.
+        EvaluationError: if a parameter is not written EVALUATOR.KEY=VALUE, its evaluator is not
+            among the metrics, or it is given twice.
     """
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     given: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -151,6 +158,8 @@ def parse_evaluators(metrics: str, params: list[str]) -> list[dict[str, Any]]:
             raise EvaluationError(f"--param {text!r} is not of the form EVALUATOR.KEY=VALUE")
         if name not in given:
             raise EvaluationError(f"--param {text!r}: {name!r} is not among the metrics {names}")
+        if key in given[name]:
+            raise EvaluationError(f"--param {text!r}: {path} is given twice")
         given[name][key] = _json_or_text(value)
     return [{"type": name, "params": given[name]} for name in names]
 
