@@ -15,6 +15,7 @@ from peft import LoraConfig, get_peft_model
 
 from aligntune.errors import AlignTuneError, EvaluationError
 from aligntune.evaluation import EvalTask
+from aligntune_eval.files.reading import read_results
 from aligntune_eval.models.load import load_model
 from aligntune_eval.runner import running
 from aligntune_eval.runner.runner import TaskResult, evaluate_models
@@ -245,6 +246,73 @@ def test_what_another_model_left_half_done_does_not_count(
         (result,) = run([own], [SUMS])
     assert (result.state, result.resumed) == ("measured", 0)
     assert "begun anew: what was half done does not count (changed since: weights)" in caplog.text
+
+
+def test_the_folder_shows_what_was_asked_for_last(run: Any, own: Path, tmp_path: Path) -> None:
+    """What is read back stands behind no later evaluation, for whoever reads the folder."""
+    (first,) = run([own], [TEXT, SUMS])[:1]
+    other = run([own], [TEXT], precision="bf16")[0]
+    assert other.evaluation.metrics != first.evaluation.metrics
+    (again,) = run([own], [TEXT], page=True)
+    assert again.state == "read"
+    same(first, again)
+    for _ in range(2):
+        found = {each.task: each for each in read_results(tmp_path / "out")}
+        assert found["text"].metrics == first.evaluation.metrics
+        assert again.files.results in found["text"].files
+        # From now on it is the latest, and nothing is written once more.
+        assert run([own], [TEXT])[0].files == again.files
+
+
+def test_the_folder_shows_a_saved_model_after_one_that_was_given_loaded(
+    run: Any, own: Path, tmp_path: Path
+) -> None:
+    (first,) = run([own], [TEXT])
+    run([load_model(own, precision="bf16")], [TEXT])
+    assert run([own], [TEXT])[0].state == "read"
+    (found,) = read_results(tmp_path / "out")
+    assert found.metrics == first.evaluation.metrics
+
+
+def test_no_secret_is_kept_or_printed(run: Any, own: Path, tmp_path: Path) -> None:
+    task = EvalTask(
+        name="s", dataset=ROWS, metrics=["accuracy"], max_new_tokens=2, stop=("api_key=xyzzy-1",)
+    )
+    kept = []
+
+    def watch(*_: Any) -> None:
+        kept.extend(path.read_text() for path in (tmp_path / "out").glob("*/partial*"))
+
+    (result,) = run([own], [task, SUMS], progress=watch)[:1]
+    assert any('"evaluation"' in text for text in kept)
+    written = [path.read_text() for path in (tmp_path / "out").glob("*/*")]
+    for text in [*kept, *written, json.dumps(result.as_dict())]:
+        assert "xyzzy-1" not in text
+    assert result.as_dict()["metrics"][0]["details"]["stop"] == ["api_key=[redacted]"]
+
+
+def test_a_task_may_be_a_path(run: Any, own: Path, tmp_path: Path) -> None:
+    task = f"name: one\ndataset: {tmp_path}/rows.jsonl\nmetrics: [perplexity]\n"
+    (tmp_path / "one.yaml").write_text(task)
+    (tmp_path / "rows.jsonl").write_text('{"text": "one"}\n')
+    assert run([own], [tmp_path / "one.yaml"])[0].task == "one"
+
+
+@pytest.mark.parametrize(
+    ("models", "tasks", "said"),
+    [
+        ("tiny", [SUMS], r"models is a list, also of one model: \['tiny'\]"),
+        (["tiny"], "sums", "tasks is a list"),
+        (["tiny"], SUMS, "tasks is a list"),
+        (["tiny"], [{"name": "sums"}], r"\{'name': 'sums'\} is no task; give a name"),
+    ],
+)
+def test_what_is_no_list_of_models_or_tasks_is_said(
+    run: Any, model_folder: Path, models: Any, tasks: Any, said: str
+) -> None:
+    models = [model_folder] if isinstance(models, list) else models
+    with pytest.raises(EvaluationError, match=said):
+        run(models, tasks)
 
 
 def test_a_loaded_model_is_measured_each_time(run: Any, model_folder: Path) -> None:

@@ -17,6 +17,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from aligntune.redact import redact
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -112,7 +114,7 @@ def _rest(
 def generation_arguments(settings: EvaluationSettings) -> dict[str, Any]:
     """The settings of generation by the names that lm-eval has for them."""
     return {
-        "until": list(settings.stop),
+        "until": redact(list(settings.stop)),
         "max_gen_toks": settings.max_new_tokens,
         "do_sample": settings.temperature > 0,
         "temperature": settings.temperature,

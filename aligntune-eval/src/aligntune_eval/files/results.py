@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aligntune.evaluation import EvalTask, Evaluation, EvaluationSettings
     from aligntune.evaluation.columns import Rows
 
-__all__ = ["ResultFiles", "TaskOutcome", "folder_of", "safe_task", "write_results"]
+__all__ = ["ResultFiles", "TaskOutcome", "folder_of", "measured", "safe_task", "write_results"]
 
 
 @dataclass(frozen=True)
@@ -209,13 +209,19 @@ def _config(outcome: TaskOutcome) -> dict[str, Any]:
     return {"task": task.name, **redact(asked_for), "metric_list": metrics}
 
 
+def measured(evaluation: Evaluation) -> dict[str, Any]:
+    """The metrics of an evaluation as JSON values, their details without secrets."""
+    metrics = [
+        {**metric.as_dict(), "details": redact(dict(metric.details))}
+        for metric in evaluation.metrics
+    ]
+    return {**evaluation.as_dict(), "metrics": metrics}
+
+
 def _ours(outcome: TaskOutcome) -> dict[str, Any]:
     return {
         "category": str(outcome.task.category),
-        "metrics": [
-            {**metric.as_dict(), "details": redact(dict(metric.details))}
-            for metric in outcome.evaluation.metrics
-        ],
+        "metrics": measured(outcome.evaluation)["metrics"],
         "settings": redact(asdict(outcome.settings)),
         "rows": len(outcome.rows),
         "seconds": outcome.evaluation.seconds,

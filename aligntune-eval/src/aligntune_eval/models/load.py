@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from aligntune.errors import EvaluationError, UnavailableError, did_you_mean
+from aligntune.redact import redact
 from aligntune_eval.models.devices import device_of
 
 __all__ = [
@@ -148,7 +149,7 @@ def _check_folder(source: str, what: str) -> None:
     if not folder.exists():
         if _HUB_NAME.fullmatch(source) and not source.startswith("."):
             return
-        raise EvaluationError(f"{what}: there is no folder {source}")
+        raise EvaluationError(f"{what}: there is no folder {redact(source)}")
     if not folder.is_dir():
         raise EvaluationError(f"{what}: {source} is a file; give the folder that holds the model")
     if (folder / "config.json").is_file():
@@ -168,11 +169,12 @@ def _from_pretrained(source: str, precision: Precision, options: dict[str, Any])
     from transformers import AutoModelForCausalLM
 
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
+        made: Any = AutoModelForCausalLM.from_pretrained(
             source, dtype=_DTYPES[precision], output_loading_info=True, **options
         )
     except _unreadable() as error:
         raise EvaluationError(f"{what_it_is(source)} cannot be loaded: {error}") from error
+    model, info = made
     # transformers gives random values to what the files lack, and only warns of it.
     if missing := sorted(info["missing_keys"]):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -50,6 +50,8 @@ def find_models(models: Sequence[str | Path | LoadedModel]) -> list[ModelSource]
     Raises:
         EvaluationError: if there is none, one holds no model, or two have one name.
     """
+    if isinstance(models, (str, Path, LoadedModel)):
+        raise EvaluationError(f"models is a list, also of one model: [{_said(models)!r}]")
     if not models:
         raise EvaluationError("no models are given")
     found = [_source(model) for model in models]
@@ -57,6 +59,10 @@ def find_models(models: Sequence[str | Path | LoadedModel]) -> list[ModelSource]
         if any(other.name == source.name for other in found[:place]):
             raise EvaluationError(f"the model {source.name} is given twice")
     return found
+
+
+def _said(model: str | Path | LoadedModel) -> str:
+    return redact(model.source if isinstance(model, LoadedModel) else str(model))
 
 
 def _source(model: str | Path | LoadedModel) -> ModelSource:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvalTask
@@ -33,7 +33,7 @@ __all__ = ["RunProgress", "TaskResult", "evaluate_models", "prepare_tasks"]
 
 def evaluate_models(
     models: Sequence[str | Path | LoadedModel],
-    tasks: Sequence[str | EvalTask | HarnessTask | Runnable],
+    tasks: Sequence[str | Path | EvalTask | HarnessTask | Runnable],
     *,
     output_dir: str | Path | None = None,
     overwrite: bool = False,
@@ -91,7 +91,7 @@ def evaluate_models(
 
 
 def prepare_tasks(
-    tasks: Sequence[str | EvalTask | HarnessTask | Runnable],
+    tasks: Sequence[str | Path | EvalTask | HarnessTask | Runnable],
     plugins: Plugins,
     *,
     batch_size: int = 16,
@@ -102,17 +102,26 @@ def prepare_tasks(
     Raises:
         AlignTuneError: for whatever is wrong with one, or if two share a name.
     """
+    if isinstance(tasks, (str, Path, EvalTask, HarnessTask)):
+        raise EvaluationError("tasks is a list, also of one task")
     ready: list[Runnable] = []
     for task in tasks:
-        for each in find_tasks([task], plugins) if isinstance(task, str) else [task]:
+        found: Sequence[Any] = [task]
+        if isinstance(task, (str, Path)):
+            found = find_tasks([str(task)], plugins)
+        for each in found:
             if isinstance(each, (EvalTask, HarnessTask)):
                 ready.append(
                     prepare_task(
                         each, plugins, batch_size=batch_size, trust_remote_code=trust_remote_code
                     )
                 )
-            else:
+            elif callable(getattr(each, "run", None)):
                 ready.append(each)
+            else:
+                raise EvaluationError(
+                    f"{each!r} is no task; give a name, a file, an EvalTask or a prepared task"
+                )
     if not ready:
         raise EvaluationError("no tasks are given")
     names: dict[str, str] = {}

@@ -69,7 +69,7 @@ def run_model(source: ModelSource, tasks: Sequence[Runnable], how: How) -> list[
         new = [
             (place, each.outcome(result))
             for place, (each, result) in enumerate(zip(work, done, strict=True))
-            if result.state != "read"
+            if result.state != "read" or not each.is_latest
         ]
         if how.folder is None or not new:
             return done
@@ -143,6 +143,11 @@ class _Work:
             )
             if self._store.begun_anew:
                 self._say("begun anew: what was half done does not count", self._store.begun_anew)
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether whoever reads the folder finds what is finished, and not a later evaluation."""
+        return self._finished.latest
 
     def do(self, model: _Model) -> TaskResult:
         """Measure the task, or give back what is there."""

@@ -49,13 +49,15 @@ class TaskResult:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as JSON values; the samples are left out."""
+        """The result as JSON values, without secrets; the samples are left out."""
+        from aligntune_eval.files.results import measured
+
         files = [] if self.files is None else [str(self.files.results), str(self.files.samples)]
         return {
             "model": self.model,
             "task": self.task,
             "rows": len(self.rows),
-            **self.evaluation.as_dict(),
+            **measured(self.evaluation),
             "state": self.state,
             "resumed": self.resumed,
             "files": files,
