@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainerControl, TrainerState
 
 from aligntune import create_rl_trainer, create_sft_trainer
 from aligntune.errors import ConfigError
 from aligntune.testing import addition_rows, make_model, preference_rows, write_jsonl
+from aligntune_trl.callbacks import StopEarlyCallback
 
 BEST = {
     "dpo": "eval_rewards/accuracies",
@@ -144,3 +147,24 @@ def test_a_metric_that_does_not_say_which_way_ends_the_run_at_its_first_evaluati
     with pytest.raises(ConfigError, match=r"(?s)neither more nor less 'scripted'.*true or false"):
         trainer.train()
     assert trainer.trainer.state.global_step == 1
+
+
+def test_evaluations_outside_training_stop_nothing() -> None:
+    args: Any = SimpleNamespace(
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        load_best_model_at_end=True,
+        eval_strategy="steps",
+    )
+    state, control = TrainerState(best_metric=1.0), TrainerControl()
+    callback = StopEarlyCallback(1, 0.0)
+    callback.on_evaluate(args, state, control, metrics={"eval_loss": 2.0})
+    assert callback.early_stopping_patience_counter == 0
+    callback.on_train_begin(args, state, control)
+    callback.on_evaluate(args, state, control, metrics={"eval_loss": 2.0})
+    assert control.should_training_stop
+    callback.on_train_end(args, state, control)
+    callback.on_evaluate(args, state, control, metrics={"eval_loss": 2.0})
+    assert callback.early_stopping_patience_counter == 1
+    again = StopEarlyCallback(**callback.state()["args"])  # as transformers does it to resume
+    assert again.early_stopping_patience == 1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from aligntune.errors import ConfigError, EvaluationError, Problem, did_you_mean
@@ -32,6 +32,7 @@ __all__ = [
     "SamplesCallback",
     "ScorerCallback",
     "StopCallback",
+    "StopEarlyCallback",
     "add_measured",
     "write_samples",
 ]
@@ -235,6 +236,28 @@ class BestMetricCallback(TrainerCallback):
 
     def _wrong(self, path: str, message: str, hint: str) -> ConfigError:
         return ConfigError(Problem(path, message, self.plan.config.origins.get(path, ""), hint))
+
+
+class StopEarlyCallback(EarlyStoppingCallback):
+    """Stops a run that gets no better; evaluations outside training count for nothing.
+
+    Transformers makes it anew, of the arguments alone, where a run is resumed.
+    """
+
+    goes = False
+
+    def on_train_begin(self, *given: Any, **kwargs: Any) -> None:
+        self.goes = True
+        theirs: Any = super()
+        theirs.on_train_begin(*given, **kwargs)
+
+    def on_evaluate(self, *given: Any, **kwargs: Any) -> None:
+        if self.goes:
+            theirs: Any = super()
+            theirs.on_evaluate(*given, **kwargs)
+
+    def on_train_end(self, *given: Any, **kwargs: Any) -> None:
+        self.goes = False
 
 
 class ProgressCallback(TrainerCallback):

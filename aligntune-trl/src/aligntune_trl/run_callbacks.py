@@ -11,6 +11,7 @@ from aligntune_trl.callbacks import (
     MetricsCallback,
     NothingLeftCallback,
     StopCallback,
+    StopEarlyCallback,
 )
 from aligntune_trl.sampling import CompletionsCallback
 from aligntune_trl.watching import WatchCallback
@@ -53,10 +54,8 @@ def run_callbacks(owner: TRLTrainer) -> list[Any]:
             best = BestMetricCallback(owner.plan, measured, lambda: owner.training)
             callbacks.append(best)
     if train.early_stopping_patience is not None:  # it may go by what an evaluator measured
-        from transformers import EarlyStoppingCallback
-
         callbacks.append(
-            EarlyStoppingCallback(train.early_stopping_patience, train.early_stopping_threshold)
+            StopEarlyCallback(train.early_stopping_patience, train.early_stopping_threshold)
         )
     brought = owner.plan.plugins.call("aligntune_trainer_callbacks", plan=owner.plan, run=owner.run)
     for some in brought:
