@@ -21,6 +21,15 @@ CODE = tuple(
 # Each starts processes, or is so much like another one that the other one will do for a start.
 slow = pytest.mark.slow
 
+
+def test_the_settings_of_the_kit_are_those_of_an_evaluation() -> None:
+    """A length and columns of one's own, in the test of columns as in the others."""
+    rows = [{"question": f"{i}?", "gold": f"{i}"} for i in range(3)]
+    names = {"prompt_column": "question", "reference_column": "gold"}
+    kit = evaluator_conformance("f1", rows=rows, settings={"max_new_tokens": 2, **names})()
+    kit.test_a_missing_column_is_named()
+
+
 TestF1 = evaluator_conformance("f1")
 TestExactMatch = evaluator_conformance("exact_match", params={"normalize": "squad"})
 TestBleu = evaluator_conformance("bleu")

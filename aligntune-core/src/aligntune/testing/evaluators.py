@@ -195,9 +195,10 @@ class EvaluatorConformance:
     def test_a_missing_column_is_named(self) -> None:
         """Without a column that it needs, `prepare` says so, and the model is not asked."""
         evaluator = self.make()
-        how = EvaluationSettings(max_new_tokens=6, **self.settings)
+        how = EvaluationSettings(**{"max_new_tokens": 6, **self.settings})
+        named = {"prompt": (how.prompt_column,), "reference": (how.reference_column,)}
         for need in evaluator.needs:
-            gone = _MET_BY.get(need, (need,))
+            gone = (*_MET_BY.get(need, (need,)), *named.get(need.partition(" ")[0], ()))
             rows = [{k: v for k, v in row.items() if k not in gone} for row in self.rows]
             try:
                 evaluator.prepare(rows, how, plugins.get())
