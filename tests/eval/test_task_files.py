@@ -138,6 +138,20 @@ def test_one_name_twice_is_refused(write: Any, registered: Any) -> None:
         find_tasks([write(ONE), "sums"], registered(sums=SUMS))
 
 
+def test_files_of_lm_eval_are_not_told_apart_by_their_names(write: Any, plugins: Plugins) -> None:
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        write(f"task: of_{folder}\ndataset_path: json\n", f"{folder}/task.yaml")
+    assert len(find_tasks(["a/task.yaml", "b/task.yaml"], plugins)) == 2
+
+
+def test_a_folder_does_not_hide_a_registered_task(write: Any, registered: Any) -> None:
+    Path("sums").mkdir()
+    plugins = registered(sums=SUMS)
+    assert find_tasks(["sums"], plugins) == [SUMS]
+    assert find_tasks(["./sums"], plugins) == [HarnessTask("sums", "./sums")]
+
+
 def test_a_name_that_nothing_brings(registered: Any, plugins: Plugins) -> None:
     registered(sums=SUMS)
     with pytest.raises(AlignTuneError) as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from aligntune import EvalTask
-from aligntune.errors import AlignTuneError
+from aligntune.errors import AlignTuneError, EvaluationError
 from aligntune.testing import write_jsonl
 from aligntune_eval.metrics.exact_match import ExactMatch
 from aligntune_eval.tasks import PreparedTask, Runnable, prepare_task
@@ -174,6 +175,32 @@ def test_examples_come_from_another_split_with_their_own_form(
     assert task.available == 4
 
 
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"answer": "2"}, "row 1 of those that may be examples has no prompt"),
+        ({"prompt": None, "answer": "2"}, "row 1 of those that may be examples has no prompt"),
+        ({"prompt": "b", "choices": ["x"], "answer": 1}, "names none of its 1 choices"),
+        ({"prompt": "b", "choices": ["x"], "answer": -1}, "names none of its 1 choices"),
+        (
+            {"prompt": [{"role": "user", "content": "b"}], "answer": "2"},
+            "row 0 asks in text, and one of its examples in chat messages",
+        ),
+    ],
+)
+def test_what_cannot_be_an_example_is_refused(
+    ready: Prepare, other: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(EvaluationError, match=said):
+        ready(
+            dataset=[{"prompt": "a", "answer": "1"}, other],
+            prompt=None,
+            reference=None,
+            num_fewshot=1,
+            max_samples=1,
+        )
+
+
 def test_a_chat_has_examples_as_turns(ready: Prepare) -> None:
     task = ready(chat=True, num_fewshot=1, fewshot_sampler="first", system_prompt="Add.")
     turns = [("system", "Add."), ("user", "0+0="), ("assistant", "0"), ("user", "1+1=")]
@@ -287,6 +314,38 @@ def test_the_fingerprint_changes_with_what_results_rest_on(
     ready: Prepare, changes: dict[str, Any]
 ) -> None:
     assert ready(**changes).fingerprint != ready().fingerprint
+
+
+class Fixed:
+    """A metric that is an object."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __call__(self, predictions: list[str], references: list[Any]) -> list[float]:
+        return [self.value] * len(predictions)
+
+
+def fixed(predictions: list[str], references: list[Any], value: float = 0.0) -> list[float]:
+    return Fixed(value)(predictions, references)
+
+
+def around(value: float) -> Any:
+    return lambda predictions, references: fixed(predictions, references, value)
+
+
+def without_source(value: float) -> Any:
+    return eval(f"lambda predictions, references: [{value}] * len(predictions)")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Fixed, around, without_source, lambda value: partial(fixed, value=value)],
+    ids=["object", "closure", "no source", "partial"],
+)
+def test_the_fingerprint_knows_what_a_function_holds(ready: Prepare, make: Any) -> None:
+    found = [ready(metrics=[make(value)]).fingerprint for value in (0.0, 0.0, 1.0)]
+    assert found[0] == found[1] != found[2]
 
 
 def test_the_fingerprint_stays_with_what_they_do_not_rest_on(ready: Prepare, plugins: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from types import CellType, CodeType
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
@@ -30,7 +32,7 @@ def digest(value: Any) -> str:
     """A digest of a JSON-like value; what JSON does not have counts as its `repr`."""
     try:
         text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
-    except TypeError:  # keys of several kinds have no order
+    except (TypeError, ValueError):  # keys of several kinds have no order; it may hold itself
         text = repr(value)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
@@ -86,17 +88,51 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return list(value)
     if callable(value):
+        return _called(value)
+    return repr(value) if _has_repr(value) else _source(type(value)).partition("\n")[0]
+
+
+def _called(value: Any) -> Any:
+    """The code of a function, class or object that is called, and all that it holds."""
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if inspect.ismethod(value):
+        return [value.__func__, _held(value.__self__)]
+    if inspect.isfunction(value):
+        return [_source(value), value.__defaults__, value.__kwdefaults__, _enclosed(value)]
+    return _source(value) if inspect.isroutine(value) else _held(value)
+
+
+def _has_repr(value: Any) -> bool:
+    """Whether a repr is the object's own; any other shows its address, new in each process."""
+    return any("__repr__" in vars(each) for each in type(value).__mro__[:-1])
+
+
+def _held(value: Any) -> Any:
+    """A class, or the class of an object with what the object holds."""
+    if isinstance(value, type):
         return _source(value)
-    kind = type(value)
-    # An object without a repr of its own shows its address, which differs in each process.
-    own = any("__repr__" in vars(each) for each in kind.__mro__[:-1])
-    return repr(value) if own else f"{kind.__module__}:{kind.__qualname__}"
+    held = repr(value) if _has_repr(value) else getattr(value, "__dict__", {})
+    return [_source(type(value)), held]
+
+
+def _enclosed(function: Any) -> list[Any]:
+    """What a function has from the one around it, but for itself."""
+    cells = [cell for cell in function.__closure__ or () if cell != CellType()]
+    return [cell.cell_contents for cell in cells if cell.cell_contents is not function]
 
 
 def _source(value: Any) -> str:
-    """The code of a function or class; its name where there is none to be read."""
+    """The name and code of a function or class; the name alone where there is no code."""
     name = f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', type(value))}"
     try:
         return f"{name}\n{inspect.getsource(value)}"
     except (OSError, TypeError):
-        return name
+        code = getattr(value, "__code__", None)
+        return name if code is None else f"{name}\n{_compiled(code)}"
+
+
+def _compiled(code: CodeType) -> list[Any]:
+    """What a function does whose source is in no file, as of `python -c`."""
+    constants = [_compiled(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return [code.co_code.hex(), code.co_names, constants]

@@ -30,7 +30,7 @@ class Examples:
     """The questions that may be examples, with their answers.
 
     Raises:
-        EvaluationError: if a row has no answer, or not the column of `fewshot_group`.
+        EvaluationError: if a row has no prompt, or not the column of `fewshot_group`.
     """
 
     def __init__(self, task: EvalTask, rows: Sequence[Row], prompter: Prompter) -> None:
@@ -41,6 +41,8 @@ class Examples:
         first = task.fewshot_sampler == "first"
         groups: dict[str, dict[str, int]] = defaultdict(dict)
         for index, row in enumerate(rows):
+            if row.get("prompt") is None:
+                raise EvaluationError(f"row {index} of those that may be examples has no prompt")
             members = groups[self._group(row, index)]
             known = members.setdefault(digest(row.get("prompt")), index)
             # Of rows that ask the same, the content decides which one answers, not their order.

@@ -95,6 +95,8 @@ def _entries(document: Document, problems: list[Problem]) -> dict[str, dict[str,
         prefix = "tasks."
         listed = data["tasks"]
         items = listed if isinstance(listed, list) else [listed]
+        if not items:
+            problems.append(Problem("tasks", "the list holds no task", document.place("tasks")))
         data = {str(index): item for index, item in enumerate(items)}
     elif not data or any(not key.isdecimal() for key in data):
         return {"": data}

@@ -62,7 +62,11 @@ def find_tasks(names: Sequence[str], plugins: Plugins) -> list[Task]:
     found: list[Task] = []
     for name in names:
         found.extend(_named(name, plugins))
-    twice = [name for name, count in Counter(task.name for task in found).items() if count > 1]
+    # A file of lm-eval says itself what its task is called, which shows when it is read.
+    names = [
+        task.name for task in found if isinstance(task, EvalTask) or not is_file(str(task.path))
+    ]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise EvaluationError(f"the task {twice[0]!r} is named twice; results need a name for each")
     return found
@@ -71,7 +75,7 @@ def find_tasks(names: Sequence[str], plugins: Plugins) -> list[Task]:
 def _named(name: str, plugins: Plugins) -> list[Task]:
     if name.startswith(HARNESS):
         return [HarnessTask(name.removeprefix(HARNESS))]
-    if Path(name).is_dir():
+    if Path(name).is_dir() and not plugins.tasks.matching(name):
         return [HarnessTask(Path(name).name, name)]
     if not is_file(name):
         return [_registered(name, plugins)]

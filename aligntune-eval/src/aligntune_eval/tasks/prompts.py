@@ -87,6 +87,11 @@ class Prompter:
                 value = value[0]
             choices = row.get("choices")
             if isinstance(value, int) and isinstance(choices, (list, tuple)):
+                if not 0 <= value < len(choices):
+                    raise EvaluationError(
+                        f"row {index} is an example for others, and its {name} is {value}, which "
+                        f"names none of its {len(choices)} choices (from 0 on)"
+                    )
                 return str(choices[value])
             return completion_text(value) if is_conversation(value) else str(value)
         raise EvaluationError(
@@ -103,12 +108,18 @@ class Prompter:
             examples: questions with their answers.
 
         Raises:
-            EvaluationError: if both the task and the row bring a system message.
+            EvaluationError: if both the task and the row bring a system message, or an example of
+                a text is a chat.
         """
         question = row["prompt"]
         system = None if self.system is None else str(self.system.render(row, index))
         if self.task.chat or is_conversation(question):
             return self._chat(row, system, examples)
+        if any(not isinstance(asked, str) for asked, _ in examples):
+            raise EvaluationError(
+                f"row {index} asks in text, and one of its examples in chat messages; `chat: true` "
+                "makes all of them chats"
+            )
         parts = [] if system is None else [system]
         parts += [f"{asked}{self.task.target_delimiter}{answer}" for asked, answer in examples]
         return {**row, "prompt": self.task.fewshot_delimiter.join([*parts, question])}
