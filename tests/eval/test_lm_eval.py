@@ -7,6 +7,7 @@ import math
 import random
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,29 @@ def test_a_group_has_its_mean_and_that_of_each_task(
         assert math.isclose(recombined(metric, found.samples), metric.value, rel_tol=1e-12)
     assert [sample["task"] for sample in found.samples] == ["small"] * 6 + ["large"] * 12
     assert [sample["row"] for sample in found.samples] == list(range(18))
+
+
+def test_a_group_within_a_group_has_its_rows(tmp_path: Path, model: Any, tokenizer: Any) -> None:
+    for name in ("one", "two", "three"):
+        choice_task(tmp_path, name, 4)
+    mean = {"aggregate_metric_list": [{"metric": "acc", "weight_by_size": True}]}
+    write_task(tmp_path, "inner", group="inner", task=["one", "two"], **mean)
+    path = write_task(tmp_path, "outer", group="outer", task=["inner", "three"], **mean)
+    found = harness_task(str(path)).run(model, tokenizer)
+    assert [found.metric(name).n for name in ("acc", "inner.acc", "three.acc")] == [12, 8, 4]
+    for metric in found.metrics:
+        assert math.isclose(recombined(metric, found.samples), metric.value, rel_tol=1e-12)
+
+
+def test_sampled_answers_are_not_kept(tmp_path: Path, model: Any, tokenizer: Any) -> None:
+    kwargs = {"until": ["\n"], "max_gen_toks": 4, "temperature": 0.7}
+    rows = [{"question": "1+1=", "answer": "2"}, {"question": "1+2=", "answer": "3"}]
+    kept: dict[str, Any] = {}
+    store = SimpleNamespace(get=kept.get, put=kept.update)
+    harness_task(str(answer_task(tmp_path, rows, generation_kwargs=kwargs))).run(
+        model, tokenizer, store=store
+    )
+    assert not kept
 
 
 def test_an_unweighted_group_has_an_interval_that_says_what_it_is(

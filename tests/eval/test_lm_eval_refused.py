@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lm_eval_files import answer_task, choice_task, write_task
+from lm_eval_files import answer_task, choice_task, text_task, write_task
 
 from aligntune.errors import EvaluationError, NotRegisteredError, UnavailableError
 from aligntune_eval.harness import harness_task
@@ -184,6 +184,40 @@ def test_options_that_nothing_would_use_are_refused(tmp_path: Path) -> None:
 def test_images_are_not_read(tmp_path: Path) -> None:
     path = answer_task(tmp_path, ROWS, doc_to_image=["question"])
     assert "needs a model that reads images or sound" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"metric_list": [{"metric": "exact_match", "hf_evaluate": True}]},
+        {"metric_list": [{"metric": "somebody/metric"}]},
+        {"unsafe_code": True},
+    ],
+)
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_group_brings_no_code_either(tmp_path: Path, inner: dict[str, Any], deep: bool) -> None:
+    answer_task(tmp_path, ROWS)
+    task = [{"task": "answers", **inner}]
+    keys: dict[str, Any] = {"task": [{"group": "inner", "task": task}] if deep else task}
+    said = refusal(write_task(tmp_path, "all", group="all", **keys))
+    assert ("sandbox" if "unsafe_code" in inner else "--trust-remote-code") in said
+    assert "all.yaml, line" in said or "unsafe_code" in inner
+
+
+@pytest.mark.parametrize(
+    "options", [{"num_fewshot": 1}, {"chat": True}, {"system_prompt": "Be brief."}]
+)
+def test_nothing_stands_before_running_text(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = text_task(tmp_path, ["a b", "c d"])
+    assert f"`{next(iter(options))}` has no effect" in refusal(path, **options)
+    assert harness_task(str(path), num_fewshot=0).available == 2
+
+
+def test_a_file_that_is_new_in_a_folder_is_found(tmp_path: Path) -> None:
+    choice_task(tmp_path, "one", 2)
+    assert harness_task(str(tmp_path)).available == 2
+    choice_task(tmp_path, "two", 2)
+    assert harness_task(str(tmp_path)).available == 4
 
 
 def test_what_changes_a_result_changes_the_fingerprint(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from aligntune.errors import EvaluationError, did_you_mean
 from aligntune_eval.harness.library import task_folder, task_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import yaml
 
@@ -83,16 +83,29 @@ def check_document(
     if local:
         _check_functions(read, trust_remote_code)
         _check_keys(read)
-    if values.get("unsafe_code"):
-        raise EvaluationError(
-            f"{read.place('unsafe_code')}: {_named(read)} runs code that the model wrote, and "
-            "lm-eval does so outside any sandbox; the tasks humaneval and mbpp of AlignTune and "
-            "the metric pass_at_k run it in one"
-        )
-    if "group" not in values and "class" not in values:
+    for each in _described(values):
+        if each.get("unsafe_code"):
+            raise EvaluationError(
+                f"{read.place('unsafe_code')}: {_named(each)} runs code that the model wrote, and "
+                "lm-eval does so outside any sandbox; the tasks humaneval and mbpp of AlignTune "
+                "and the metric pass_at_k run it in one"
+            )
+    if "group" in values:
+        for each in _described(values) if local else ():
+            _check_metrics(read, each, trust_remote_code)
+    elif "class" not in values:
         if local:
             _check_task(read, values)
         _check_metrics(read, values, trust_remote_code)
+
+
+def _described(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A task or group, and the tasks and groups that a group describes in its own file."""
+    yield values
+    inner = values.get("task")
+    for each in inner if isinstance(inner, list) else ():
+        if isinstance(each, dict):
+            yield from _described(each)
 
 
 def _check_functions(read: Document, trust_remote_code: bool) -> None:
@@ -122,12 +135,12 @@ def _check_task(read: Document, values: Mapping[str, Any]) -> None:
         raise EvaluationError(f"{read.path} names neither a `task` nor a `group`")
     if not values.get("dataset_path") and "custom_dataset" not in values:
         raise EvaluationError(
-            f"{read.path}: {_named(read)} has no data; set `dataset_path` to a data set of the "
+            f"{read.path}: {_named(values)} has no data; set `dataset_path` to a data set of the "
             "hub, or to `json` with `dataset_kwargs: {data_files: FILE}`"
         )
     if not values.get("test_split") and not values.get("validation_split"):
         raise EvaluationError(
-            f"{read.path}: {_named(read)} does not say what to measure on; set `test_split` or "
+            f"{read.path}: {_named(values)} does not say what to measure on; set `test_split` or "
             "`validation_split` (a local file has the split `train`)"
         )
     kind = values.get("output_type", "generate_until")
@@ -152,7 +165,7 @@ def _check_metrics(read: Document, values: Mapping[str, Any], trust_remote_code:
     from lm_eval.api.registry import metric_registry
 
     metrics = values.get("metric_list") or []
-    where = read.place("metric_list")
+    where = read.place("metric_list" if "metric_list" in read.values else "task")
     if not isinstance(metrics, list) or not all(isinstance(each, dict) for each in metrics):
         raise EvaluationError(f"{where}: metric_list is a list of entries `- metric: NAME`")
     if "process_results" in values:
@@ -177,8 +190,8 @@ def _check_metrics(read: Document, values: Mapping[str, Any], trust_remote_code:
             )
 
 
-def _named(read: Document) -> str:
-    return f"the task {read.values.get('task')!r}"
+def _named(values: Mapping[str, Any]) -> str:
+    return f"the task {values.get('task')!r}"
 
 
 def _compose(path: Path) -> yaml.MappingNode:

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import normalize_gen_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,7 +144,8 @@ class _Keeper:
 
 
 def _sampled(kind: str, arguments: tuple[Any, ...]) -> bool:
-    return kind == "generate_until" and bool(arguments[1].get("do_sample"))
+    # A temperature alone makes lm-eval sample, too.
+    return kind == "generate_until" and bool(normalize_gen_kwargs(arguments[1])["do_sample"])
 
 
 def _key(kind: str, arguments: tuple[Any, ...]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ class Listed:
     members: set[str] = field(default_factory=set)
 
 
-@cache
 def list_names(folder: Path) -> dict[str, Listed]:
     """What the YAML files in `folder`, and in the folders below it, define."""
     found: dict[str, Listed] = {}

@@ -122,6 +122,7 @@ def harness_task(
         rows = [dict(doc) for task in tasks.values() for _, doc in _docs(task, how.max_samples)]
         for name, task in tasks.items():
             _check_task(name, task, how)
+        _refuse_useless(found, tasks, how)
     asked = {"lm_eval": version, "how": vars(how) | {"batch_size": None}}
     configs = {name: task.dump_config() for name, task in tasks.items()}
     return PreparedHarness(
@@ -190,6 +191,22 @@ def _check_task(name: str, task: Any, how: How) -> None:
         raise EvaluationError(
             f"the first prompt of {name}, with {count} examples, cannot be made: {describe(error)}"
         ) from error
+
+
+def _refuse_useless(found: Found, tasks: Mapping[str, Any], how: How) -> None:
+    """Refuse what lm-eval takes and puts nowhere: nothing stands before running text."""
+    from lm_eval.api.task import ConfigurableTask
+
+    if all(
+        isinstance(task, ConfigurableTask) and task.OUTPUT_TYPE == "loglikelihood_rolling"
+        for task in tasks.values()
+    ):
+        for name in ("num_fewshot", "chat", "system_prompt"):
+            if getattr(how, name):
+                raise EvaluationError(
+                    f"`{name}` has no effect: {found.name} scores running text as it is; leave it "
+                    "out"
+                )
 
 
 def _docs(task: Any, count: int | None) -> list[tuple[int, Any]]:

@@ -88,8 +88,10 @@ def _choice(requests: Sequence[Mapping[str, Any]], target: Any) -> dict[str, Any
 def _add_scores(
     sample: dict[str, Any], line: Mapping[str, Any], task: Any, name: str, ready: PreparedHarness
 ) -> None:
-    """The values of one filter; of a group, under the name of the task and that of the group."""
+    """The values of one filter, as metrics of the task and of each group that holds it."""
     scores = sample.setdefault("scores", {})
+    held = ready.loaded.get("groups") or {}
+    groups = [each for each in held if name in (t.task_name for t in held[each].get_all_tasks())]
     if task.OUTPUT_TYPE == "generate_until" and line["filter"] != "none":
         sample.setdefault("extracted", {})[line["filter"]] = line["filtered_resps"][0]
     for metric in line["metrics"]:
@@ -100,6 +102,4 @@ def _add_scores(
         elif isinstance(value, (bool, int, float)) or hasattr(value, "item"):
             number = float(value)
             if math.isfinite(number):
-                scores[shown] = number
-                if shown != key:
-                    scores[key] = number
+                scores |= {f"{prefix_of(each, ready)}{key}": number for each in (name, *groups)}
