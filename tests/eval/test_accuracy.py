@@ -145,3 +145,29 @@ def test_missing_columns_are_named_before_generation(
 def test_exact_match(parameters: dict[str, bool], reference: Any, same: bool) -> None:
     right = reference_texts(reference)
     assert ExactMatch(**parameters).value(" paris. ", right) == float(same)
+
+
+@pytest.mark.parametrize(
+    ("limits", "method"),
+    [((0.0, 1.0), "wilson"), ((-1.0, 0.0), "bootstrap"), ((0.0, 99.0), "bootstrap")],
+)
+def test_an_interval_of_shares_is_for_shares(
+    measure: Measure, plugins: Plugins, limits: tuple[float, float], method: str
+) -> None:
+    register = Register(plugins, plugins.rewards, RewardFacts)
+
+    class Nothing(RewardFunction):
+        range = limits
+
+        def compute(self, text: str) -> float:
+            return 0.0
+
+    register("nothing", Nothing, summary="always 0", range=limits)
+    rows = [{"prompt": prompt} for prompt in PROMPTS]
+    wanted = {"type": "reward", "params": {"reward": "nothing"}}
+    metric = measure(rows, wanted).metric("reward/nothing")
+    assert metric.details["interval"] == method
+    low, high = metric.interval or (None, None)
+    assert low == 0.0
+    assert high is not None
+    assert (high > 0.0) is (method == "wilson")

@@ -6,6 +6,7 @@ of `aligntune_eval.metrics.reward_metrics` are the same thing, each with a rewar
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from aligntune.scoring import RewardFunction
 
 __all__ = ["Accuracy", "MeanReward"]
+
+# Where 0 and 1 are a miss and a hit: the range of shares, and none declared.
+_OF_SHARES = ((0.0, 1.0), (-math.inf, math.inf))
 
 
 class MeanReward(Evaluator):
@@ -142,6 +146,7 @@ class MeanReward(Evaluator):
             seed=context.settings.seed,
             details={**details, "not_applicable": len(values) - len(applied)},
             higher_is_better=self.measures().get(name, higher_is_better),
+            proportion=self._made is None or self._made.range in _OF_SHARES,
         )
 
     def _check(self, values: Sequence[float | None], times: int) -> None:
