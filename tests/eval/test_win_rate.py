@@ -61,6 +61,20 @@ def test_the_higher_reward_wins_and_ties_count_half(measure: Measure, answers: l
     assert found.samples[0]["win_rate/baseline"] == sizes[0] + 1
 
 
+def test_a_reward_of_tokens_counts_those_of_both_sides(measure: Measure, plugins: Any) -> None:
+    def tokens(text: str, *, completion_ids: list[int]) -> float:
+        return float(len(completion_ids))
+
+    register = Register(plugins, plugins.rewards, RewardFacts)
+    register("tokens", tokens, summary="how many tokens", range=(0.0, 1e9))
+    rows = rows_of("theirs", ["x" * 99, "", "x" * 99, "x" * 99])
+    metric = measure(rows, WinRate("tokens", baseline="theirs")).metric("win_rate")
+    assert metric.value == 0.25
+    pairs = [{"prompt": "a", "chosen": "bcd", "rejected": "b"}]
+    margin = measure(pairs, {"type": "reward_margin", "params": {"reward": "tokens"}})
+    assert margin.metric("reward_margin").value == 2.0
+
+
 def test_without_ties_the_interval_is_wilsons(measure: Measure) -> None:
     metric = measure(rows_of("answer", ["x" * 99] * 4), WinRate("size")).metric("win_rate")
     assert (metric.value, metric.details["interval"]) == (0.0, "wilson")

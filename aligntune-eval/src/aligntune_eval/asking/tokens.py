@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from aligntune.evaluation import EvaluationSettings
 
-__all__ = ["Prompt", "Target", "continuation_of", "prompt_of", "prompts_of", "target_of"]
+__all__ = [
+    "Prompt",
+    "Target",
+    "continuation_of",
+    "prompt_of",
+    "prompts_of",
+    "target_of",
+    "tokens_of",
+]
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,12 @@ def _completion(
     first = _common(ids, prompt_ids)
     size = len(whole[_common(whole, before) :].encode())
     return Target(ids, first, size) if first else Target([_prefix(tokenizer), *ids], 1, size)
+
+
+def tokens_of(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
+    """The token ids of texts as they stand, without special tokens."""
+    made: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return made
 
 
 def _rendered(

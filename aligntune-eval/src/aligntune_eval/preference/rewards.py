@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.errors import EvaluationError
 from aligntune_eval.asking.likelihood import check_requests, loglikelihoods
+from aligntune_eval.asking.tokens import tokens_of
 from aligntune_eval.metrics.named_reward import NamedReward
 from aligntune_eval.models.reference_model import ReferenceModel
 from aligntune_eval.preference.pairs import Pairs, pairs_of, targets_of
@@ -170,10 +171,12 @@ class PairRewards:
     def _explicit(self, context: EvaluationContext, pairs: Pairs, reward: NamedReward) -> Rewarded:
         name = context.settings.prompt_column
         rows = [{**context.rows[pair.row], name: pair.prompt} for pair in pairs.found]
-        both = [
-            reward.values(rows, [pair.text(side) for pair in pairs.found], context.settings)
-            for side in ("chosen", "rejected")
-        ]
+        both = []
+        for side in ("chosen", "rejected"):
+            texts = [pair.text(side) for pair in pairs.found]
+            # Without a model there is no tokenizer; a reward of tokens says so.
+            ids = None if context.tokenizer is None else tokens_of(texts, context.tokenizer)
+            both.append(reward.values(rows, texts, context.settings, ids=ids))
         applied = [
             (pair, chosen, rejected)
             for pair, chosen, rejected in zip(pairs.found, *both, strict=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligntune.evaluation.preference import preferred
 from aligntune.scoring import Failed
+from aligntune_eval.asking.tokens import tokens_of
 from aligntune_eval.metrics.named_reward import NamedReward
 
 if TYPE_CHECKING:
@@ -52,12 +53,11 @@ PAIR_SCALE = (1, 5)
 
 @dataclass(frozen=True)
 class Contest:
-    """Answers to rows, and the other answers to the same rows; `ids`: tokens of the former."""
+    """Answers to rows, and the other answers to the same rows."""
 
     rows: Rows
     answers: Sequence[str]
     others: Sequence[str]
-    ids: Sequence[list[int]]
 
 
 @dataclass
@@ -91,8 +91,11 @@ def judge_params(reward: str, params: Mapping[str, Any]) -> dict[str, Any]:
 def by_reward(reward: NamedReward, contest: Contest, context: EvaluationContext) -> Verdicts:
     """The answer with the higher reward wins; equal rewards are a tie."""
     rows, settings = contest.rows, context.settings
-    ours = reward.values(rows, contest.answers, settings, ids=contest.ids)
-    theirs = reward.values(rows, contest.others, settings)
+    # Tokens of both sides are those of the text, since of a baseline there is nothing else.
+    ours, theirs = (
+        reward.values(rows, texts, settings, ids=tokens_of(texts, context.tokenizer))
+        for texts in (contest.answers, contest.others)
+    )
     values = [
         None if a is None or b is None else preferred([a], [b])[0]
         for a, b in zip(ours, theirs, strict=True)

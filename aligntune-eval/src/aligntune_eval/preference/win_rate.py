@@ -108,7 +108,6 @@ class WinRate(Evaluator):
             repeated(context.rows, times),
             [answer.text for answer in answers],
             repeated(self.baseline_texts, times),
-            [answer.ids for answer in answers],
         )
         if self.pairwise:
             found = by_judge(self.reward, self._made, contest, context)
