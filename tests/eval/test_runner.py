@@ -15,6 +15,7 @@ from peft import LoraConfig, get_peft_model
 
 from aligntune.errors import AlignTuneError, EvaluationError
 from aligntune.evaluation import EvalTask
+from aligntune_eval.cli.comparing import compare_command
 from aligntune_eval.files.reading import read_results
 from aligntune_eval.models.load import load_model
 from aligntune_eval.runner import running
@@ -313,6 +314,31 @@ def test_what_is_no_list_of_models_or_tasks_is_said(
     models = [model_folder] if isinstance(models, list) else models
     with pytest.raises(EvaluationError, match=said):
         run(models, tasks)
+
+
+def test_a_training_run_keeps_its_report(run: Any, own: Path, tmp_path: Path) -> None:
+    for name in ("run.json", "report.html"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(EvaluationError, match=r"is the directory of a training run.*/eval$"):
+        run([own], [TEXT], output_dir=tmp_path)
+    results = run([own], [TEXT], output_dir=tmp_path / "eval", page=True)
+    with pytest.raises(EvaluationError, match="is the directory of a training run"):
+        compare_command([str(results[0].files.results)] * 2, str(tmp_path), as_json=False)
+    assert (tmp_path / "report.html").read_text() == "{}"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_damaged_file_of_another_model_shows_before_one_loads(
+    run: Any, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, overwrite: bool
+) -> None:
+    """The page holds all models of the folder, and it is written last."""
+    path = tmp_path / "out" / "other" / "results_2020-01-01T00-00-00.000000.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    monkeypatch.setattr(running, "load_model", lambda *_, **__: pytest.fail("it loaded a model"))
+    said = r"other/results_2020.*not valid JSON.*; move it away, or give another output folder"
+    with pytest.raises(EvaluationError, match=said):
+        run([own], [TEXT], page=True, overwrite=overwrite)
 
 
 def test_a_loaded_model_is_measured_each_time(run: Any, model_folder: Path) -> None:

@@ -13,24 +13,26 @@ def compare_command(runs: list[str], output_dir: str | None, *, as_json: bool) -
     Raises:
         EvaluationError: if the runs cannot be compared.
     """
+    from pathlib import Path
+
     import typer
 
     from aligntune_eval.comparing.compare import compare_runs
     from aligntune_eval.comparing.table import print_comparisons
+    from aligntune_eval.files.reading_run import refuse_run
 
+    folder = None if output_dir is None else Path(output_dir).expanduser()
+    if folder is not None:
+        refuse_run(folder)
     comparisons = compare_runs(runs)
     if as_json:
         typer.echo(to_json({"comparisons": [each.as_dict() for each in comparisons]}, indent=2))
     else:
         print_comparisons(comparisons)
-    if output_dir is not None:
-        from pathlib import Path
-
+    if folder is not None:
         from aligntune_eval.files.reading import read_results
         from aligntune_eval.page import write_page
 
         results = [result for run in runs for result in read_results(run)]
-        page = write_page(
-            results, Path(output_dir).expanduser() / "report.html", comparisons=comparisons
-        )
+        page = write_page(results, folder / "report.html", comparisons=comparisons)
         typer.echo(page, err=as_json)

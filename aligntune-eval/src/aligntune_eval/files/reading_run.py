@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["is_run", "read_run"]
+__all__ = ["is_run", "read_run", "refuse_run"]
 
 _FIELDS = ("name", "value", "n", "stderr", "low", "high", "unit", "details", "higher_is_better")
 
@@ -26,6 +26,20 @@ _FIELDS = ("name", "value", "n", "stderr", "low", "high", "unit", "details", "hi
 def is_run(path: Path) -> bool:
     """Whether a training run has left its mark in a folder."""
     return (path / "run.json").is_file()
+
+
+def refuse_run(folder: Path) -> None:
+    """Refuse to write an evaluation into the directory of a training run.
+
+    Raises:
+        EvaluationError: if it is one; its report would be replaced, and its own measurements be
+            read instead of the evaluation.
+    """
+    if is_run(folder):
+        raise EvaluationError(
+            f"{folder} is the directory of a training run, with a report of its own; give another "
+            f"output folder, such as {folder / 'eval'}"
+        )
 
 
 def read_run(path: Path) -> list[Result]:

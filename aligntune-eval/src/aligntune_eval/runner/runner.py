@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligntune.errors import EvaluationError
+from aligntune.errors import EvaluationError, RunError
 from aligntune.evaluation import EvalTask
 from aligntune.plugins import get as installed_plugins
 from aligntune.run.files import reported_errors
@@ -78,6 +78,8 @@ def evaluate_models(
     for source in sources:
         check_loadable(source, ready, trust_remote_code=trust_remote_code)
     folder = None if output_dir is None else _writable(Path(output_dir).expanduser())
+    if folder is not None and page:
+        _check_readable(folder)
     binding = {"precision": wanted, "device": device, **libraries()}
     how = How(
         folder, overwrite, wanted, device, trust_remote_code, binding, progress or _say_nothing
@@ -138,11 +140,28 @@ def prepare_tasks(
 
 def _writable(folder: Path) -> Path:
     """Make the output folder, and check that files can be written into it."""
+    from aligntune_eval.files.reading_run import refuse_run
+
+    refuse_run(folder)
     with reported_errors(f"write into {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise EvaluationError(f"{folder} cannot be written to; give another output folder")
     return folder
+
+
+def _check_readable(folder: Path) -> None:
+    """See that the page can be made of what is there already, before hours go into more of it.
+
+    Raises:
+        EvaluationError: if a file of results cannot be read; names it.
+    """
+    from aligntune_eval.files.reading_files import read_folder
+
+    try:
+        read_folder(folder)
+    except (EvaluationError, RunError) as error:
+        raise EvaluationError(f"{error}; move it away, or give another output folder") from error
 
 
 def _say_nothing(model: str, task: str, what: str, done: int, total: int) -> None:
