@@ -350,3 +350,11 @@ def test_runs_are_compared_by_model_and_task(tmp_path: Path) -> None:
         EvaluationError, match=r"o \(.*\) was measured on sums and o \(.*\) on products: no task"
     ):
         compare_runs([tmp_path / "third", tmp_path / "fourth"])
+
+
+def test_a_model_of_one_run_alone_is_said(tmp_path: Path) -> None:
+    for run, models in (("before", "mno"), ("after", "mp")):
+        for seed, model in enumerate(models):
+            written(tmp_path / run, model, measured(ROWS, 0.5, seed), ROWS)
+    (found,) = compare_runs([tmp_path / "before", tmp_path / "after"])
+    assert found.notes == ("in one run alone, and not compared: n, o, p",)

@@ -407,6 +407,17 @@ def test_nothing_to_show_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "page.html").exists()
 
 
+def test_two_results_of_one_name_are_not_shown_as_one(tmp_path: Path) -> None:
+    one, other = (
+        result_of(measured(ROWS, seed=seed), model="m", task="t", rows=ROWS) for seed in (1, 2)
+    )
+    comparison = compare(one, other)
+    for results, comparisons in ([[one, other], None], [[], [comparison]]):
+        with pytest.raises(EvaluationError, match="two results are called m"):
+            write_page(results, tmp_path / "page.html", comparisons=comparisons)
+    write_page([one, replace(other, model="n"), one], tmp_path / "page.html")
+
+
 def test_models_that_cannot_be_compared_are_shown_side_by_side(tmp_path: Path) -> None:
     rows = [{**row, "prompt": f"{row['prompt']}?"} for row in ROWS]
     one = result_of(measured(ROWS), model="a", task="t", rows=ROWS)

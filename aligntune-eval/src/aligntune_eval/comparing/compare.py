@@ -18,7 +18,7 @@ from aligntune_eval.comparing.pairing import definitions, notes_on, pair_rows
 from aligntune_eval.files.reading import Result, read_results, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from aligntune.evaluation import Metric
@@ -97,8 +97,12 @@ def compare_runs(paths: Sequence[str | Path], *, seed: int = 0) -> list[Comparis
         )
     found = []
     for path, side in zip(paths[1:], sides[1:], strict=True):
+        made = []
         for one, other in _partners(str(paths[0]), sides[0], str(path), side):
-            found += _compare_tasks(one, other, seed)
+            made += _compare_tasks(one, other, seed)
+        if len(sides[0]) > 1 or len(side) > 1:
+            made[0] = _noting(made[0], "in one run alone", sides[0].keys() ^ side.keys())
+        found += made
     return found
 
 
@@ -177,9 +181,14 @@ def _compare_tasks(
             f"{one.model} was measured on {', '.join(first)} and {other.model} on "
             f"{', '.join(second)}: no task is in both"
         )
-    alone = [task for task in (*first, *second) if task not in shared]
     found = [compare(first[task], second[task], seed=seed) for task in shared]
-    if alone:
-        said = f"measured for one model alone, and not compared: {', '.join(alone)}"
-        found[0] = replace(found[0], notes=(*found[0].notes, said))
+    found[0] = _noting(found[0], "measured for one model alone", first.keys() ^ second.keys())
     return found
+
+
+def _noting(comparison: Comparison, why: str, names: Collection[str]) -> Comparison:
+    """The comparison, with a note of what has no partner, if anything has none."""
+    if not names:
+        return comparison
+    said = f"{why}, and not compared: {', '.join(sorted(names))}"
+    return replace(comparison, notes=(*comparison.notes, said))

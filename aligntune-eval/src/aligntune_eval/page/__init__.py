@@ -33,7 +33,8 @@ def write_page(
             its first. Evaluations that only a comparison holds are on the page too.
 
     Raises:
-        EvaluationError: if there is nothing to show, or `results` cannot be read.
+        EvaluationError: if there is nothing to show, two results of a task have the same model, or
+            `results` cannot be read.
         RunError: if the page cannot be written.
     """
     from pathlib import Path

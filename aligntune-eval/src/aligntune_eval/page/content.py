@@ -70,14 +70,19 @@ def contents(results: Sequence[Result], comparisons: Sequence[Comparison] | None
     """The tasks of a page, in the order of the results.
 
     Raises:
-        EvaluationError: if there is nothing to show.
+        EvaluationError: if there is nothing to show, or two results have one name.
     """
     held = [r for comparison in comparisons or () for r in comparison.results]
     known = {(result.task, result.files) for result in held if result.files}
     rest = [r for r in results if not r.files or (r.task, r.files) not in known]
     by_task: dict[str, dict[str, Result]] = {}
     for result in (*held, *rest):
-        by_task.setdefault(result.task, {}).setdefault(result.model, result)
+        shown = by_task.setdefault(result.task, {}).setdefault(result.model, result)
+        if shown is not result and shown != result:
+            raise EvaluationError(
+                f"{result.task}: two results are called {result.model}, and only one could be "
+                "shown; name them apart: dataclasses.replace(result, model=...)"
+            )
     if not by_task:
         raise EvaluationError("there are no results to make a page of")
     tasks = [Task(name, list(models.values())) for name, models in by_task.items()]
