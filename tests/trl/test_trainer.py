@@ -72,6 +72,7 @@ def test_no_evaluator_takes_the_place_of_what_the_trainer_measures(
     unsaid = EvaluationCallback(lambda: [Metric("loss", 1.0, 1)])
     with pytest.raises(EvaluationError, match="'eval_loss', and so does the trainer"):
         unsaid.on_evaluate(Any, Any, Any, metrics={"eval_loss": 2.0})  # type: ignore[arg-type]
+    unsaid.on_evaluate(Any, Any, Any, metrics={"eval_loss": 1.0})  # type: ignore[arg-type]
 
 
 def test_evaluate_without_data_measures_the_training_data_and_says_so(

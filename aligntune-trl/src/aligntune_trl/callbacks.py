@@ -169,9 +169,9 @@ def add_measured(own: dict[str, float], found: Mapping[str, float]) -> None:
     """Add what evaluators found to what the trainer measures itself.
 
     Raises:
-        EvaluationError: for a name that both have; neither takes the place of the other.
+        EvaluationError: for a name that stands for two numbers; neither takes the other's place.
     """
-    if both := sorted(own.keys() & found.keys()):
+    if both := sorted(name for name in found if own.get(name, found[name]) != found[name]):
         raise EvaluationError(
             f"an evaluator measures {both[0]!r}, and so does the trainer; give the evaluator "
             "another `name` parameter"
