@@ -12,10 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from tokenizers.processors import TemplateProcessing
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext, EvaluationSettings, prepare
 from aligntune_eval.asking.generation import completions, samples_of
+from aligntune_eval.metrics.choices import MultipleChoice
 
 MakeContext = Callable[..., EvaluationContext]
 
@@ -135,6 +137,24 @@ def test_too_long_for_the_model_is_an_error_before_generation(make_context: Make
     rows = [{"prompt": "short"}, {"prompt": "x" * 60}]
     with pytest.raises(EvaluationError, match=r"row 1 has 60 tokens.*exceeds the 64 positions"):
         completions(make_context(rows, max_new_tokens=8))
+
+
+def test_an_end_that_the_tokenizer_adds_is_no_part_of_a_prompt(
+    make_context: MakeContext, tokenizer: Any
+) -> None:
+    rows = [{"prompt": text, "choices": ["ab", "c"], "answer": 0} for text in ("1+1=", "", "abc")]
+    found = []
+    for adding in (False, True):
+        context = make_context(rows, max_new_tokens=6)
+        context.tokenizer = copy.deepcopy(tokenizer)
+        if adding:
+            context.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+                single="$A <|end|>", special_tokens=[("<|end|>", 256)]
+            )
+            assert context.tokenizer("a")["input_ids"][-1] == 256
+        asked = [each.logprobs.tolist() for each in MultipleChoice().questions(context)]
+        found.append((completions(context), asked))
+    assert found[0] == found[1]
 
 
 def test_a_prompt_of_the_wrong_kind_is_an_error(make_context: MakeContext) -> None:

@@ -79,7 +79,10 @@ def prompts_of(
         places = [i for i, row in enumerate(rows) if isinstance(row[name], str) is special]
         if places:
             made = tokenizer([texts[i] for i in places], add_special_tokens=special)["input_ids"]
-            ids.update(zip(places, made, strict=True))
+            open_ended = [
+                _open(texts[i], each, tokenizer) for i, each in zip(places, made, strict=True)
+            ]
+            ids.update(zip(places, open_ended, strict=True))
     return [Prompt(text, ids[i] or [_prefix(tokenizer)]) for i, text in enumerate(texts)]
 
 
@@ -100,8 +103,11 @@ def continuation_of(before: str, after: str, tokenizer: Any, *, special: bool = 
     after = before[len(kept) :] + after
     if not kept:
         return Target([_prefix(tokenizer), *_ids(after, tokenizer, special=False)], 1, size)
-    first = len(_ids(kept, tokenizer, special=special))
-    ids = _ids(kept + after, tokenizer, special=special)
+    context, ids = (
+        _open(text, _ids(text, tokenizer, special=special), tokenizer)
+        for text in (kept, kept + after)
+    )
+    first = len(context)
     return Target(ids, first, size) if first else Target([_prefix(tokenizer), *ids], 1, size)
 
 
@@ -191,6 +197,13 @@ def _listed(value: Any) -> list[dict[str, Any]]:
 def _ids(text: str, tokenizer: Any, *, special: bool) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=special)["input_ids"]
     return ids
+
+
+def _open(text: str, ids: list[int], tokenizer: Any) -> list[int]:
+    """Without the end-of-sequence token that some tokenizers put behind a text of their own."""
+    end = tokenizer.eos_token_id
+    closed = end is not None and ids[-1:] == [end] and not text.endswith(tokenizer.eos_token)
+    return ids[:-1] if closed else ids
 
 
 def _prefix(tokenizer: Any) -> int:
