@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import shutil
@@ -18,6 +19,7 @@ from aligntune.evaluation import EvalTask
 from aligntune_eval.cli.comparing import compare_command
 from aligntune_eval.files.reading import read_results
 from aligntune_eval.models.load import load_model
+from aligntune_eval.models.sources import find_models, libraries
 from aligntune_eval.runner import running
 from aligntune_eval.runner.runner import TaskResult, evaluate_models
 
@@ -314,6 +316,43 @@ def test_what_is_no_list_of_models_or_tasks_is_said(
     models = [model_folder] if isinstance(models, list) else models
     with pytest.raises(EvaluationError, match=said):
         run(models, tasks)
+
+
+@pytest.mark.parametrize("written", ["./own", "own/", "own//"])
+def test_a_folder_has_one_name_however_it_is_written(
+    run: Any, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (first,) = run(["own"], [TEXT])
+    (again,) = run([written], [TEXT])
+    assert (again.model, again.state, again.files) == ("own", "read", first.files)
+    with pytest.raises(EvaluationError, match="the model own is given twice"):
+        run(["own", written], [TEXT])
+
+
+@pytest.mark.parametrize("written", [".", ".."])
+def test_results_of_the_folder_that_one_is_in_stay_in_the_output_folder(
+    run: Any, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    (own / "below").mkdir()
+    monkeypatch.chdir(own if written == "." else own / "below")
+    (result,) = run([written], [TEXT], page=True)
+    assert result.model == str(own)
+    assert result.files.results.parent.parent == tmp_path / "out"
+
+
+@pytest.mark.parametrize("library", ["aligntune-core", "torch", "peft"])
+def test_results_rest_on_the_version_of_a_library(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    tuned = get_peft_model(load_model(own).model, LoraConfig(r=2, target_modules=["q_proj"]))
+    tuned.save_pretrained(tmp_path / "adapter")
+    real = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "99" if name == library else real(name)
+    )
+    source = find_models([tmp_path / "adapter"])[0]
+    assert (source.parts | libraries())[library] == "99"
 
 
 def test_a_training_run_keeps_its_report(run: Any, own: Path, tmp_path: Path) -> None:

@@ -74,7 +74,17 @@ def _source(model: str | Path | LoadedModel) -> ModelSource:
     parts = _parts(place)
     if base is not None:
         parts |= {f"base model: {name}": value for name, value in _parts(base).items()}
-    return ModelSource(redact(given), place, base, parts)
+        parts["peft"] = importlib.metadata.version("peft")
+    return ModelSource(redact(_name(given)), place, base, parts)
+
+
+def _name(given: str) -> str:
+    """One name for a folder, whether it is written `model`, `./model` or `model/`."""
+    folder = Path(given)
+    if not folder.expanduser().is_dir():
+        return given
+    # The folder of results is called like the model, and must not be `..`.
+    return str(folder if folder.name not in ("", "..") else folder.resolve())
 
 
 def _parts(place: str) -> dict[str, str]:
@@ -144,5 +154,5 @@ def _commit(name: str) -> str:
 
 def libraries() -> dict[str, str]:
     """The versions that numbers can depend on."""
-    names = ("aligntune-eval", "torch", "transformers")
+    names = ("aligntune-core", "aligntune-eval", "torch", "transformers")
     return {name: importlib.metadata.version(name) for name in names}
