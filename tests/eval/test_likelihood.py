@@ -5,15 +5,22 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from transformers import BloomConfig, LlamaConfig, LlavaConfig
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import EvaluationContext
 from aligntune_eval.asking import likelihood
-from aligntune_eval.asking.likelihood import Likelihood, loglikelihoods, scored_logits
+from aligntune_eval.asking.likelihood import (
+    Likelihood,
+    loglikelihoods,
+    positions_of,
+    scored_logits,
+)
 from aligntune_eval.asking.tokens import Target
 
 MakeContext = Callable[..., EvaluationContext]
@@ -145,3 +152,10 @@ def test_scored_logits_are_those_of_each_alone(model: Any) -> None:
         (alone,) = scored_logits([request], model)
         assert logits.shape == (request.tokens, 258)
         torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_of_images_has_the_positions_of_its_text() -> None:
+    text = LlamaConfig(max_position_embeddings=77)
+    for config in (text, LlavaConfig(text_config=text)):
+        assert positions_of(SimpleNamespace(config=config)) == 77
+    assert positions_of(SimpleNamespace(config=BloomConfig())) is None

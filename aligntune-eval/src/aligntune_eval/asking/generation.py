@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aligntune.errors import EvaluationError
 from aligntune_eval.asking.batching import batches
 from aligntune_eval.asking.decoding import decode
+from aligntune_eval.asking.likelihood import positions_of
 from aligntune_eval.asking.sampling import stream
 from aligntune_eval.asking.stopping import Ends
 from aligntune_eval.asking.tokens import Prompt, prompts_of
@@ -235,7 +236,7 @@ def _pad(tokenizer: Any, ends: Ends) -> int:
 def _check_lengths(
     prompts: list[Prompt], model: Any, settings: EvaluationSettings, who: str = "the model"
 ) -> None:
-    limit = getattr(model.config, "max_position_embeddings", None)
+    limit = positions_of(model)
     if limit is None:
         return
     for index, prompt in enumerate(prompts):

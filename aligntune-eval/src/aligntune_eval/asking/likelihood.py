@@ -138,7 +138,9 @@ def scored_logits(targets: Sequence[Target], model: Any) -> Iterator[torch.Tenso
 
 def positions_of(model: Any) -> int | None:
     """How many tokens the model reads at once; None where it does not say."""
-    limit: int | None = getattr(model.config, "max_position_embeddings", None)
+    # A model of images and text says it of its text alone.
+    config = model.config.get_text_config()
+    limit: int | None = getattr(config, "max_position_embeddings", None)
     return limit
 
 
