@@ -353,6 +353,25 @@ def test_what_lm_eval_warns_of_is_passed_on(
     assert not any("pretrained" in message for message in told)
 
 
+def test_an_empty_text_adds_nothing(tmp_path: Path, model: Any, tokenizer: Any) -> None:
+    found = harness_task(str(text_task(tmp_path, ["abc", "", "d e f"]))).run(model, tokenizer)
+    for name, n in (("word_perplexity", 3), ("byte_perplexity", 2), ("bits_per_byte", 2)):
+        metric = found.metric(name)
+        assert metric.n == n
+        assert metric.interval is not None
+        assert metric.interval[0] < metric.interval[1]
+        assert math.isclose(recombined(metric, found.samples), metric.value, rel_tol=1e-9)
+
+
+def test_the_chosen_answer_is_one_to_the_question(
+    tmp_path: Path, model: Any, tokenizer: Any
+) -> None:
+    metrics = [{"metric": name, **METRIC} for name in ("acc", "acc_mutual_info")]
+    found = harness_task(str(choice_task(tmp_path, metric_list=metrics))).run(model, tokenizer)
+    for sample in found.samples:
+        assert (sample["chosen"] == sample["right"]) == bool(sample["scores"]["acc"])
+
+
 def test_a_metric_of_the_whole_has_no_values_of_rows(
     tmp_path: Path, model: Any, tokenizer: Any, by_lm_eval: Any
 ) -> None:
@@ -362,7 +381,8 @@ def test_a_metric_of_the_whole_has_no_values_of_rows(
     metric = found.metric("chrf")
     assert metric.value == by_lm_eval(path, "answers")["results"]["answers"]["chrf,none"]
     assert metric.combine is None
-    assert metric.details["interval"] == "normal"
+    # No completion shares a letter with its reference, so all resamples give 0.
+    assert (metric.stderr, metric.interval, metric.details["interval"]) == (0, None, "none")
 
 
 def test_a_number_that_is_none_is_an_error(tmp_path: Path, model: Any, tokenizer: Any) -> None:

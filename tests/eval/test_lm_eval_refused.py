@@ -204,6 +204,13 @@ def test_a_group_brings_no_code_either(tmp_path: Path, inner: dict[str, Any], de
     assert "all.yaml, line" in said or "unsafe_code" in inner
 
 
+def test_an_unknown_aggregation_has_its_line(tmp_path: Path) -> None:
+    metrics = [{"metric": "exact_match", "aggregation": "avg"}]
+    said = refusal(answer_task(tmp_path, ROWS, metric_list=metrics))
+    assert "answers.yaml, line" in said
+    assert "lm-eval has no aggregation 'avg'; there are: " in said
+
+
 @pytest.mark.parametrize(
     "options", [{"num_fewshot": 1}, {"chat": True}, {"system_prompt": "Be brief."}]
 )

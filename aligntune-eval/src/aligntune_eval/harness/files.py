@@ -162,7 +162,7 @@ def _check_task(read: Document, values: Mapping[str, Any]) -> None:
 def _check_metrics(read: Document, values: Mapping[str, Any], trust_remote_code: bool) -> None:
     """Refuse metrics that lm-eval would fetch from the hub as code, or that nothing has."""
     import lm_eval.api.metrics  # noqa: F401  (registers them)
-    from lm_eval.api.registry import metric_registry
+    from lm_eval.api.registry import aggregation_registry, metric_registry
 
     metrics = values.get("metric_list") or []
     where = read.place("metric_list" if "metric_list" in read.values else "task")
@@ -174,6 +174,12 @@ def _check_metrics(read: Document, values: Mapping[str, Any], trust_remote_code:
         name = metric.get("metric")
         if name is None:
             raise EvaluationError(f"{where}: an entry of metric_list names no `metric`")
+        way = metric.get("aggregation")
+        if isinstance(way, str) and way not in (*read.functions, *aggregation_registry.keys()):
+            raise EvaluationError(
+                f"{where}: the metric {name!r}: lm-eval has no aggregation {way!r}; there are: "
+                f"{', '.join(sorted(aggregation_registry.keys()))}"
+            )
         if name in read.functions or trust_remote_code:
             continue
         known = list(metric_registry.keys())

@@ -96,8 +96,13 @@ def _of_task(
             yield _as_mean(base, [float(each) for each in values], ready.settings.seed)
         elif values and terms_of(task, metric, values[0]) is not None:
             pairs = [pair for each in values if (pair := terms_of(task, metric, each))]
+            # An empty text adds nothing, and a resample of such texts alone has no value.
+            pairs = [pair for pair in pairs if pair[1] > 0]
             yield _as_ratio(
-                base, pairs, aggregation is not theirs.bits_per_byte, ready.settings.seed
+                replace(base, n=len(pairs)),
+                pairs,
+                aggregation is not theirs.bits_per_byte,
+                ready.settings.seed,
             )
         else:
             yield _as_normal(base)
@@ -173,7 +178,7 @@ def _as_ratio(base: Metric, pairs: _Pairs, exponential: bool, seed: int) -> Metr
 
 
 def _as_normal(base: Metric) -> Metric:
-    if base.stderr is None:
+    if not base.stderr:  # 0 says that every resample agreed, and not that the value is certain
         return replace(base, details={**base.details, "interval": "none"})
     half = _Z * base.stderr
     details = {**base.details, "interval": "normal"}

@@ -55,7 +55,9 @@ def _sample(place: int, line: Mapping[str, Any], task: Any, name: str | None) ->
             for each, answers in zip(asked, line["resps"], strict=True)
         ]
         if task.OUTPUT_TYPE == "multiple_choice":
-            sample |= _choice(sample["requests"], line["target"])
+            # Mutual information asks each choice a second time, without the question.
+            count = len(asked) // (2 if "acc_mutual_info" in task.aggregation() else 1)
+            sample |= _choice(sample["requests"][:count], line["target"])
     return sample
 
 
