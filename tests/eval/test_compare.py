@@ -17,7 +17,7 @@ from scipy import optimize, stats
 
 from aligntune.errors import EvaluationError
 from aligntune.evaluation import Combine, Evaluation, Metric
-from aligntune_eval.comparing.compare import Comparison, compare, compare_runs
+from aligntune_eval.comparing.compare import Comparison, compare, compare_results, compare_runs
 from aligntune_eval.comparing.paired import mcnemar, resampled_sums, tango
 from aligntune_eval.comparing.table import print_comparisons
 from aligntune_eval.files.reading import Result, Row, result_of
@@ -268,6 +268,11 @@ def test_mistakes_are_errors_that_say_what_is_there(pair: tuple[Result, Result])
     bare = Evaluation((Metric("a", 1.0, 1, combine=Combine("mean", "a")),), [{"row": 0, "a": 1}], 1)
     with pytest.raises(EvaluationError, match="do not say what was asked"):
         compare(bare, bare)
+
+
+def test_no_results_cannot_be_compared() -> None:
+    with pytest.raises(EvaluationError, match="there are no results to compare"):
+        compare_results([])
 
 
 def test_evaluations_can_be_compared_as_they_are() -> None:

@@ -110,8 +110,11 @@ def compare_results(results: Sequence[Result], *, seed: int = 0) -> list[Compari
     """Compare the models among `results`, task by task, each with the first.
 
     Raises:
-        EvaluationError: if there is one model alone, or no task is in both.
+        EvaluationError: if there are no results, or those of one model alone, or no task is in
+            both.
     """
+    if not results:
+        raise EvaluationError("there are no results to compare")
     first, *others = _by_model(results).values()
     if not others:
         model = next(iter(first.values())).model
