@@ -18,7 +18,7 @@ from aligntune.errors import AlignTuneError, EvaluationError
 from aligntune.evaluation import EvalTask
 from aligntune_eval.cli.comparing import compare_command
 from aligntune_eval.files.reading import read_results
-from aligntune_eval.models.load import load_model
+from aligntune_eval.models.load import LoadedModel, load_model
 from aligntune_eval.models.sources import find_models, libraries
 from aligntune_eval.runner import running
 from aligntune_eval.runner.runner import TaskResult, evaluate_models
@@ -328,6 +328,26 @@ def test_a_folder_has_one_name_however_it_is_written(
     assert (again.model, again.state, again.files) == ("own", "read", first.files)
     with pytest.raises(EvaluationError, match="the model own is given twice"):
         run(["own", written], [TEXT])
+
+
+def test_results_beside_the_weights_are_no_part_of_the_model(
+    run: Any, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand there where the output folder is the one that the model is in."""
+    monkeypatch.chdir(tmp_path)
+    (first,) = run(["own"], [TEXT], output_dir=".")
+    assert first.files.results.resolve().parent == own
+    (own / "eval_results.json").write_text("{}")
+    assert run(["own"], [TEXT], output_dir=".")[0].state == "read"
+
+
+def test_a_model_in_memory_has_a_name(run: Any, model: Any, tokenizer: Any) -> None:
+    with pytest.raises(EvaluationError, match=r"Qwen3ForCausalLM is no model here.*LoadedModel"):
+        run([model], [TEXT])
+    with pytest.raises(EvaluationError, match="a tuple is no model here"):
+        run([(model, tokenizer)], [TEXT])
+    (result,) = run([LoadedModel(model, tokenizer, "mine")], [TEXT], device=torch.device("cpu"))
+    assert result.model == "mine"
 
 
 @pytest.mark.parametrize("written", [".", ".."])

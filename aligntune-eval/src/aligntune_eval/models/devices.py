@@ -20,6 +20,7 @@ def device_of(wanted: str | None) -> str:
         here.append("mps")
     if wanted is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
+    wanted = str(wanted)  # a torch.device too
     if wanted not in here and not (wanted == "cuda" and len(here) > 1):
         raise EvaluationError(f"there is no device {wanted!r} here; there are: {', '.join(here)}")
     return wanted

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ _SMALL = 64 * 2**20  # bytes; of larger files the ends are hashed, with size and
 _END = 2**20
 _WEIGHTS = ("model", "pytorch_model", "adapter_model")
 _NO_RESULT = ("training_args", "trainer_state", "optimizer", "scheduler", "rng_state", "README")
+_RESULTS = re.compile(r"results_.*\.json|\w+_results\.json")  # ours, lm-eval's, the Trainer's
 _TOKENIZER = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "chat_template")
 
 
@@ -68,6 +70,11 @@ def _said(model: str | Path | LoadedModel) -> str:
 def _source(model: str | Path | LoadedModel) -> ModelSource:
     if isinstance(model, LoadedModel):
         return ModelSource(redact(model.source), model.source, model.base, loaded=model)
+    if not isinstance(model, (str, Path)):
+        raise EvaluationError(
+            f"a {type(model).__name__} is no model here: give a folder or a hub name, or, of a "
+            'model in memory, LoadedModel(model, tokenizer, "a name for it")'
+        )
     given = str(model)
     place = folder_of_run(given)
     base = check_model(place)
@@ -100,7 +107,7 @@ def _parts(place: str) -> dict[str, str]:
 
 def _kind(name: str) -> str:
     """What a file of a model folder is, or nothing where no result depends on it."""
-    if name.startswith(_NO_RESULT):
+    if name.startswith(_NO_RESULT) or _RESULTS.fullmatch(name):
         return ""
     if name.endswith((".safetensors", ".gguf", ".index.json")):
         return "weights"
