@@ -166,5 +166,16 @@ def test_evaluations_outside_training_stop_nothing() -> None:
     callback.on_train_end(args, state, control)
     callback.on_evaluate(args, state, control, metrics={"eval_loss": 2.0})
     assert callback.early_stopping_patience_counter == 1
-    again = StopEarlyCallback(**callback.state()["args"])  # as transformers does it to resume
-    assert again.early_stopping_patience == 1
+    again = StopEarlyCallback(2, 0.0)
+    state.stateful_callbacks = {"StopEarlyCallback": callback.state()}  # as a checkpoint keeps it
+    again.on_train_begin(args, state, control)
+    assert again.early_stopping_patience_counter == 1
+
+
+def test_a_run_that_is_resumed_stops_where_it_would_have(tmp_path: Path) -> None:
+    settings = {"greater_is_better": True, "early_stopping_patience": 2}
+    first = run_by(tmp_path, Scripted(0.5, 0.4, 0.4), stop_after_steps=2, **settings)
+    first.train()
+    again = run_by(tmp_path, Scripted(0.3, 0.2, 0.1, 0.0), **settings)
+    again.train(resume=True)
+    assert again.trainer.state.global_step == 3

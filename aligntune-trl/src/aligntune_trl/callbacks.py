@@ -241,15 +241,20 @@ class BestMetricCallback(TrainerCallback):
 class StopEarlyCallback(EarlyStoppingCallback):
     """Stops a run that gets no better; evaluations outside training count for nothing.
 
-    Transformers makes it anew, of the arguments alone, where a run is resumed.
+    A run that is resumed goes on counting, which transformers does not by itself.
     """
 
     goes = False
 
-    def on_train_begin(self, *given: Any, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self.goes = True
+        states: Any = state.stateful_callbacks or {}  # of the checkpoint, by class
+        kept = states.get(type(self).__name__, self.state())["attributes"]
+        self.early_stopping_patience_counter = kept["early_stopping_patience_counter"]
         theirs: Any = super()
-        theirs.on_train_begin(*given, **kwargs)
+        theirs.on_train_begin(args, state, control, **kwargs)
 
     def on_evaluate(self, *given: Any, **kwargs: Any) -> None:
         if self.goes:
