@@ -285,6 +285,17 @@ def test_the_page_follows_the_colour_scheme_and_the_width(page: Rows) -> None:
     page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_long_names_of_metrics_hide_no_column(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    values = [1.0, 0.0, 1.0, 1.0]
+    rows = tuple(Row(str(at), at, values={"m": value}) for at, value in enumerate(values))
+    metric = replace(mean_metric("m", values), name="a_long_name_of_a_metric/and_its_part" * 2)
+    results = [Result(model, "t", (metric,), rows) for model in "ab"]
+    page = Rows(browser, write_page(results, tmp_path / "page.html"))
+    for table in ("numbers", "differences"):
+        panel = f"document.querySelector('.{table}').parentElement"
+        assert page.run(f"return {panel}.scrollWidth <= {panel}.clientWidth"), table
+
+
 def test_the_tables_need_no_script(browser: webdriver.Chrome, path: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
