@@ -309,12 +309,12 @@ def test_a_mistake_found_in_the_data_leaves_nothing_in_the_way(
 def test_an_evaluator_without_its_data_is_refused_before_the_model_loads(
     fails: Fails, write: Write, here: Path
 ) -> None:
-    wanted = {"evaluators": ["exact_match"]}
+    wanted = {"evaluators": ["multiple_choice"]}
     assert "eval_datasets" in fails("train", write(SFT, evaluation=wanted))
     write_jsonl(here / "rows.jsonl", [{"prompt": "1+1=", "completion": "2"}] * 2)
     path = write(SFT, evaluation=wanted, eval_datasets=["rows.jsonl"])
     message = fails("train", path)
-    assert "'exact_match'" in message
+    assert "'multiple_choice'" in message
     assert "the columns there are: prompt, completion" in message
 
 
