@@ -248,7 +248,11 @@ def test_parameters_of_evaluators() -> None:
         parse_evaluators("f1", ["f1.name=a", "f1.name=b"])
 
 
-def test_a_split_of_examples_without_examples_is_refused(call: Any) -> None:
+def test_flags_that_nothing_would_use_are_refused(call: Any) -> None:
+    with pytest.raises(
+        EvaluationError, match="--reference-column .* perplexity compares with none"
+    ):
+        call("model", "--dataset", "rows.jsonl", "--reference-column", "answer")
     with pytest.raises(EvaluationError, match=r"--fewshot-split .* give --num-fewshot too"):
         call("model", *SHORT, "--fewshot-split", "train")
     given = ("--num-fewshot", "1", "--fewshot-split", "train")

@@ -152,6 +152,16 @@ def test_perplexity_and_bits_per_byte(pair: tuple[Any, Any], plugins: Plugins) -
     assert tokens > 6 * WINDOW
 
 
+def test_with_special_tokens_it_is_the_default_of_lm_eval(
+    pair: tuple[Any, Any], plugins: Plugins
+) -> None:
+    wanted = {"type": "perplexity", "params": {"special_tokens": True}}
+    rows = [{"text": text} for text in TEXTS]
+    mine = ours(EvalTask(name="t", dataset=rows, metrics=[wanted]), pair, plugins)
+    for sample, loglikelihood in zip(mine.samples, rolling(pair), strict=True):
+        assert math.isclose(sample["nll"], -loglikelihood, rel_tol=1e-5, abs_tol=1e-9)
+
+
 def test_what_lm_eval_scores_besides(plugins: Plugins) -> None:
     model, tokenizer = make("llama")
     begin = tokenizer.bos_token_id

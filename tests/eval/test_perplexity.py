@@ -164,6 +164,12 @@ def test_impossible_windows_are_refused(parameters: dict[str, int], said: str) -
         Perplexity(**parameters)
 
 
+def test_a_window_beyond_the_positions_is_refused(make_context: MakeContext) -> None:
+    with pytest.raises(EvaluationError, match="window is 65, and the model has 64 positions"):
+        Perplexity(window=65).check(make_context([{"text": "a"}]))
+    Perplexity(window=64).check(make_context([{"text": "a"}]))
+
+
 def test_nothing_but_empty_texts_is_an_error(make_context: MakeContext) -> None:
     with pytest.raises(EvaluationError, match="every text is empty"):
         Perplexity().evaluate(make_context([{"text": ""}]))

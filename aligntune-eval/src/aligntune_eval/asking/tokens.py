@@ -111,11 +111,14 @@ def continuation_of(before: str, after: str, tokenizer: Any, *, special: bool = 
     return Target(ids, first, size) if first else Target([_prefix(tokenizer), *ids], 1, size)
 
 
-def target_of(row: Mapping[str, Any], tokenizer: Any, settings: EvaluationSettings) -> Target:
+def target_of(
+    row: Mapping[str, Any], tokenizer: Any, settings: EvaluationSettings, *, special: bool = False
+) -> Target:
     """What to score of a row: the completion given the prompt, else the whole text or conversation.
 
     Running text is scored from its first token on, given the beginning-of-sequence token (where the
     tokenizer has none, the end-of-sequence token), as lm-eval's `loglikelihood_rolling` does.
+    `special`: what the tokenizer adds to running text is scored, too.
 
     Raises:
         EvaluationError: if a value is neither text nor messages, or there is no chat template.
@@ -127,7 +130,7 @@ def target_of(row: Mapping[str, Any], tokenizer: Any, settings: EvaluationSettin
     text = _rendered(row[name], tokenizer, settings, name, open_turn=False)
     if tokenizer.bos_token is not None:
         text = text.removeprefix(tokenizer.bos_token)
-    ids = [_prefix(tokenizer), *_ids(text, tokenizer, special=False)]
+    ids = [_prefix(tokenizer), *_ids(text, tokenizer, special=special and name == "text")]
     return Target(ids, 1, len(text.encode()))
 
 

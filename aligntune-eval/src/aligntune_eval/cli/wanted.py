@@ -59,7 +59,7 @@ def prepare_wanted(
     if wanted.dataset is not None:
         found.append(_of_dataset(wanted))
     for task in found:
-        _refuse_useless(task, wanted.changes, plugins)
+        _refuse_useless(task, wanted, plugins)
     return prepare_tasks(
         [
             prepare_task(
@@ -116,8 +116,8 @@ def _of_dataset(wanted: Wanted) -> Any:
     )
 
 
-def _refuse_useless(task: Any, changes: Mapping[str, Any], plugins: Plugins) -> None:
-    """Refuse flags of generation for a task that lets no model generate, and examples of none.
+def _refuse_useless(task: Any, wanted: Wanted, plugins: Plugins) -> None:
+    """Refuse flags that nothing would use: of generation, of references, and of examples.
 
     Raises:
         EvaluationError: names the flag, the task and its metrics.
@@ -126,6 +126,14 @@ def _refuse_useless(task: Any, changes: Mapping[str, Any], plugins: Plugins) -> 
 
     if not isinstance(task, EvalTask):
         return
+    names = [each if isinstance(each, str) else dict(each).get("type", "") for each in task.metrics]
+    facts = [plugins.find(plugins.evaluators, name).facts for name in names]
+    changes = wanted.changes
+    if wanted.reference_column is not None and all(each.needs == ("text",) for each in facts):
+        raise EvaluationError(
+            f"--reference-column says where the right answers stand, and {', '.join(names)} "
+            "compares with none"
+        )
     if "fewshot_split" in changes and not changes.get("num_fewshot", task.num_fewshot):
         raise EvaluationError(
             f"--fewshot-split says where examples come from, and {task.name} is asked without any; "
@@ -134,8 +142,7 @@ def _refuse_useless(task: Any, changes: Mapping[str, Any], plugins: Plugins) -> 
     given = [name for name in _OF_GENERATION if name in changes]
     if not given:
         return
-    names = [each if isinstance(each, str) else dict(each).get("type", "") for each in task.metrics]
-    if not any(plugins.find(plugins.evaluators, name).facts.generates for name in names):
+    if not any(each.generates for each in facts):
         raise EvaluationError(
             f"{flag_of(given[0])} says how completions are made, and {task.name} makes none: its "
             f"metrics are {', '.join(names)}"

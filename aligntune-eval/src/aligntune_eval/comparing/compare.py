@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aligntune.evaluation import Metric
     from aligntune_eval.files.reading import Row
+    from aligntune_eval.runner.task_result import TaskResult
 
 __all__ = ["Change", "Comparison", "Difference", "compare", "compare_results", "compare_runs"]
 
@@ -106,8 +107,12 @@ def compare_runs(paths: Sequence[str | Path], *, seed: int = 0) -> list[Comparis
     return found
 
 
-def compare_results(results: Sequence[Result], *, seed: int = 0) -> list[Comparison]:
+def compare_results(results: Sequence[Result | TaskResult], *, seed: int = 0) -> list[Comparison]:
     """Compare the models among `results`, task by task, each with the first.
+
+    Args:
+        results: what `read_results` or `evaluate_models` returned.
+        seed: of the bootstrap.
 
     Raises:
         EvaluationError: if there are no results, or those of one model alone, or no task is in
@@ -115,7 +120,8 @@ def compare_results(results: Sequence[Result], *, seed: int = 0) -> list[Compari
     """
     if not results:
         raise EvaluationError("there are no results to compare")
-    first, *others = _by_model(results).values()
+    read = [each if isinstance(each, Result) else each.as_result() for each in results]
+    first, *others = _by_model(read).values()
     if not others:
         model = next(iter(first.values())).model
         raise EvaluationError(

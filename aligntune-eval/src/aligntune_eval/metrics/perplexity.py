@@ -72,7 +72,9 @@ class _OfText(Evaluator):
 
     needs: ClassVar[tuple[str, ...]] = ("text",)
 
-    def __init__(self, window: int | None, stride: int | None, name: str) -> None:
+    def __init__(
+        self, window: int | None, stride: int | None, special_tokens: bool, name: str
+    ) -> None:
         for key, value in (("window", window), ("stride", stride)):
             if value is not None and value < 1:
                 raise ValueError(f"{key} must be at least 1, not {value}")
@@ -81,19 +83,27 @@ class _OfText(Evaluator):
         self.name = name
         self.window = window
         self.stride = stride
+        self.special_tokens = special_tokens
 
     def check(self, context: EvaluationContext) -> None:
-        """See that the rows hold something to score."""
-        _targets(context)
+        """See that the rows hold something to score, and that the model can read a window."""
+        _targets(context, special=self.special_tokens)
+        positions = positions_of(context.model)
+        if positions is not None and self.window is not None and self.window > positions:
+            raise EvaluationError(
+                f"evaluator {self.name!r}: window is {self.window}, and the model has {positions} "
+                "positions; set a smaller window, or leave it out"
+            )
 
     def scored(self, context: EvaluationContext) -> _Scored:
         """The sums of each row, computed once for each window and stride of a context."""
         positions = positions_of(context.model) or _POSITIONS
         window = min(self.window or positions, positions)
         stride = min(self.stride or window, window)
-        key = (_MEMO, window, stride)
+        key = (_MEMO, window, stride, self.special_tokens)
         if key not in context.memo:
-            context.memo[key] = _scored(context, window, stride)
+            targets = _targets(context, special=self.special_tokens)
+            context.memo[key] = _scored(context, targets, window, stride)
         shared: _Scored = context.memo[key]
         return shared
 
@@ -139,16 +149,23 @@ class Perplexity(_OfText):
     then is scored alone. `window`: most tokens that the model reads at once; unset, as many as it
     has positions (2048 where it does not say). `stride`: tokens that each further window scores;
     unset, `window`. A smaller stride gives every token more context, a lower value, and takes
-    longer. Source: Jelinek et al. 1977; windows as lm-eval's `loglikelihood_rolling`.
+    longer. `special_tokens`: score also what the tokenizer adds to running text, such as a token
+    that begins it, given that same token, as lm-eval does by default. Source: Jelinek et al. 1977;
+    windows as lm-eval's `loglikelihood_rolling`.
 
     Raises:
         ValueError: if `window` or `stride` is below 1, or `stride` above `window`.
+        EvaluationError: before anything is scored, if the model has fewer positions than `window`.
     """
 
     def __init__(
-        self, window: int | None = None, stride: int | None = None, name: str = "perplexity"
+        self,
+        window: int | None = None,
+        stride: int | None = None,
+        name: str = "perplexity",
+        special_tokens: bool = False,
     ) -> None:
-        super().__init__(window, stride, name)
+        super().__init__(window, stride, special_tokens, name)
 
     def measures(self) -> dict[str, bool | None]:
         return {self.name: False, self._bits: False}
@@ -178,9 +195,13 @@ class Loss(_OfText):
     """
 
     def __init__(
-        self, window: int | None = None, stride: int | None = None, name: str = "loss"
+        self,
+        window: int | None = None,
+        stride: int | None = None,
+        name: str = "loss",
+        special_tokens: bool = False,
     ) -> None:
-        super().__init__(window, stride, name)
+        super().__init__(window, stride, special_tokens, name)
 
     def measures(self) -> dict[str, bool | None]:
         return {self.name: False}
@@ -191,15 +212,18 @@ class Loss(_OfText):
         return [self.ratio(self.name, context, nll, tokens, unit="nats/token")]
 
 
-def _targets(context: EvaluationContext) -> list[Target]:
+def _targets(context: EvaluationContext, *, special: bool) -> list[Target]:
     """What is scored of each row, made once for each context.
 
     Raises:
         EvaluationError: if nothing is.
     """
-    key = (_MEMO, "targets")
+    key = (_MEMO, "targets", special)
     if key not in context.memo:
-        made = [target_of(row, context.tokenizer, context.settings) for row in context.rows]
+        made = [
+            target_of(row, context.tokenizer, context.settings, special=special)
+            for row in context.rows
+        ]
         if not any(target.tokens and target.bytes for target in made):
             raise EvaluationError("no row holds a token to score: every text is empty")
         context.memo[key] = made
@@ -207,8 +231,7 @@ def _targets(context: EvaluationContext) -> list[Target]:
     return shared
 
 
-def _scored(context: EvaluationContext, window: int, stride: int) -> _Scored:
-    targets = _targets(context)
+def _scored(context: EvaluationContext, targets: list[Target], window: int, stride: int) -> _Scored:
     parts = [w for i, target in enumerate(targets) for w in windows(i, target, window, stride)]
     answers = loglikelihoods(
         context,
