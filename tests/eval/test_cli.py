@@ -250,7 +250,7 @@ def test_parameters_of_evaluators() -> None:
 
 def test_flags_that_nothing_would_use_are_refused(call: Any) -> None:
     with pytest.raises(
-        EvaluationError, match="--reference-column .* perplexity compares with none"
+        EvaluationError, match=r"--reference-column .* perplexity compares with none"
     ):
         call("model", "--dataset", "rows.jsonl", "--reference-column", "answer")
     with pytest.raises(EvaluationError, match=r"--fewshot-split .* give --num-fewshot too"):
